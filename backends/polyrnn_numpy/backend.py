@@ -1,0 +1,54 @@
+"""What numpy does its own way: outputs are written in place as the loop goes."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polyrnn import Backend
+from polyrnn.backend import Body, Carry
+
+
+class NumpyBackend(Backend):
+    """Computes with numpy arrays; the step is called once for each time step."""
+
+    tensor_type: ClassVar = (np.ndarray, np.generic)
+    namespace: ClassVar = np
+
+    def transpose(self, x: Any) -> Any:
+        return x.swapaxes(0, 1)
+
+    def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+        if on_false is None:
+            on_false = np.zeros((), on_true.dtype)
+        if mask.ndim < on_true.ndim:
+            mask = mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim))
+        return np.where(mask, on_true, on_false)
+
+    def loop(
+        self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
+    ) -> tuple[Carry, list[Any]]:
+        length = len(xs[0])
+        stacked: list[Any] = []
+        for position in range(length):
+            step = length - 1 - position if reverse else position
+            carry, outputs = body(carry, [x[step] for x in xs])
+            if position == 0:
+                stacked = [np.empty((length, *y.shape), y.dtype) for y in outputs]
+            for whole, y in zip(stacked, outputs, strict=True):
+                whole[position] = y
+        return carry, stacked
+
+    def convert(self, value: Any, like: Any = None) -> Any:
+        return np.asarray(value)
+
+    def nonzero(self, x: Any) -> Any:
+        return x != 0
+
+    def length_mask(self, lengths: Any, like: Any) -> Any:
+        return np.broadcast_to(np.arange(len(like))[:, None] < lengths, like.shape[:2])
+
+    def first_true(self, mask: Any) -> Any:
+        return mask.argmax(axis=0)
+
+    def take(self, x: Any, steps: Any) -> Any:
+        return x[steps, np.arange(x.shape[1])]

@@ -1,0 +1,16 @@
+"""How the conformance suite drives numpy: eagerly, and without gradients."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from polyrnn_conformance.harness import Capability, Harness
+
+
+class NumpyHarness(Harness):
+    """Runs functions as they are."""
+
+    limitations: ClassVar[Mapping[Capability, str]] = {
+        "gradients": "numpy does not differentiate.",
+        "compilation": "numpy does not compile.",
+        "unknown_shapes": "numpy arrays always know their shape.",
+    }

@@ -1,0 +1,5 @@
+"""The suite that every backend of polyrnn has to pass."""
+
+from polyrnn_conformance.harness import Harness
+
+__all__ = ["Harness"]

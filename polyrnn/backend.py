@@ -1,0 +1,215 @@
+"""The contract between the front end and a backend: what an author of a backend writes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar, TypeAlias
+
+from polyrnn import nests
+
+Tensor: TypeAlias = Any
+"""A tensor of the backend's framework; it has ``shape``, ``dtype``, operators and indexing."""
+
+Carry: TypeAlias = tuple[list[Tensor] | None, ...]
+"""What a loop hands from step to step; an entry that is `None` starts as zeros."""
+
+Body: TypeAlias = Callable[[Carry, list[Tensor]], tuple[Carry, list[Tensor]]]
+"""One step of a loop: ``(carry, slices) -> (carry, outputs)``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendInfo:
+    """What polyrnn knows of a backend before anything of it is imported.
+
+    Args:
+        name: The name users choose it by; the entry point has the same name.
+        modules: The root modules in which the types of its tensors are defined.
+            The first is the one whose absence means "not installed".
+        implementation: Where the `Backend` subclass is, as ``"package.module:Class"``;
+            imported when the backend is chosen for the first time.
+        install: What to give to ``pip install`` to get the framework.
+        distribution: The distribution that carries the framework, where its name
+            is not that of the first module.
+        harness: Where the conformance suite finds the ``Harness`` of the backend, as
+            ``"package.module:Class"``; without one the suite uses its plain eager one.
+
+    Example:
+        >>> BackendInfo(
+        ...     name="numpy",
+        ...     modules=("numpy",),
+        ...     implementation="polyrnn_numpy.backend:NumpyBackend",
+        ...     install="polyrnn",
+        ... ).modules
+        ('numpy',)
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    implementation: str
+    install: str
+    distribution: str | None = None
+    harness: str | None = None
+
+
+class Backend(ABC):
+    """Computes for one framework; decides nothing about what `polyrnn.rnn` means.
+
+    A subclass names the type of its tensors and the module of its functions, and
+    implements the three primitives (`transpose`, `select`, `loop`) and the facts
+    about tensors that cannot be asked by operators. Everything it is handed is
+    already checked: leaves are tensors of the framework, time is the first axis
+    and batch the second, and masks are boolean with shape ``(time, batch)``.
+    """
+
+    tensor_type: ClassVar[type | tuple[type, ...]]
+    """The type, or types, whose instances are tensors of the framework."""
+
+    namespace: ClassVar[ModuleType]
+    """The module in which a step finds ``tanh``, ``exp``, ``matmul`` and ``where``."""
+
+    @abstractmethod
+    def transpose(self, x: Tensor) -> Tensor:
+        """Swap the first two axes of a tensor of rank 2 or more."""
+
+    @abstractmethod
+    def select(self, mask: Tensor, on_true: Tensor, on_false: Tensor | None = None) -> Tensor:
+        """Pick per sample: where the mask is true the first tensor, elsewhere the second.
+
+        Args:
+            mask: Boolean; its axes are the leading axes of `on_true`, its shape
+                broadcasts against them, and missing trailing axes count as 1.
+            on_true: The tensor to take where the mask is true.
+            on_false: A tensor of the same dtype that broadcasts to `on_true`;
+                `None` stands for zeros. Multiplying by the mask is no substitute:
+                NaN and infinity survive it.
+
+        Returns:
+            A tensor with the shape and dtype of `on_true`.
+        """
+
+    @abstractmethod
+    def loop(
+        self, body: Body, carry: Carry, xs: list[Tensor], *, reverse: bool, unroll: bool
+    ) -> tuple[Carry, list[Tensor]]:
+        """Call the body once per time step and stack what it puts out.
+
+        Args:
+            body: Called as ``body(carry, slices)``, where `slices` are ``x[t]`` for
+                each of `xs`; returns the next carry and a list of outputs. The list
+                may be empty: then nothing is stacked.
+            carry: A tuple of lists of tensors. An entry may start as `None` and be a
+                list afterwards: "zeros, of whatever the body returns there". The body
+                accepts `None` itself, so a Python loop need not care; a loop that is
+                traced either finds the shapes beforehand or takes the first step apart.
+            xs: Tensors, at least one, with time as the first axis.
+            reverse: Walk from the last step to the first.
+            unroll: Walk in plain Python; the number of steps is then static.
+
+        Returns:
+            The last carry, and each output stacked along a new first axis, in the
+            order of the walk.
+        """
+
+    @abstractmethod
+    def convert(self, value: Any, like: Tensor | None = None) -> Tensor:
+        """Make a tensor of a NumPy array, a Python number or the framework's own variable.
+
+        Args:
+            value: What to convert; a tensor of the framework is accepted too.
+            like: A tensor of the framework, on whose device the result shall be;
+                `None` for the framework's default device.
+
+        Returns:
+            A tensor with the dtype of `value`; Python numbers get the framework's default.
+        """
+
+    @abstractmethod
+    def nonzero(self, x: Tensor) -> Tensor:
+        """Tell element by element what is not zero, as a boolean tensor."""
+
+    @abstractmethod
+    def length_mask(self, lengths: Tensor, like: Tensor) -> Tensor:
+        """Tell which time steps lie before the end of each sample.
+
+        Args:
+            lengths: Integers of shape ``(batch,)`` or ``()``.
+            like: A tensor of shape ``(time, batch, ...)``.
+
+        Returns:
+            ``time < lengths`` as a boolean tensor of shape ``(time, batch)``.
+        """
+
+    @abstractmethod
+    def first_true(self, mask: Tensor) -> Tensor:
+        """Index the first true element along the first axis; 0 where there is none."""
+
+    @abstractmethod
+    def take(self, x: Tensor, steps: Tensor) -> Tensor:
+        """Pick one time step per sample.
+
+        Args:
+            x: A tensor of shape ``(time, batch, ...)``.
+            steps: Integers of shape ``(batch,)``, as `first_true` returns them.
+
+        Returns:
+            ``x[steps[b], b]`` for each sample, of shape ``(batch, ...)``.
+        """
+
+    def flip(self, x: Tensor) -> Tensor:
+        """Reverse the first axis."""
+        return x[::-1]
+
+    def shape(self, x: Tensor) -> tuple[Any, ...] | None:
+        """Give the static shape: integers where known, else `None` or a symbolic dimension.
+
+        `None` instead of a tuple says that not even the rank is known.
+        """
+        return tuple(x.shape)
+
+    def dtype_name(self, x: Tensor) -> str:
+        """Name the dtype as NumPy does: ``float32``, ``bfloat16``, ``int64``, ``bool``."""
+        return str(x.dtype)
+
+    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
+        """Take a nest apart into leaves and a structure that can be compared and unflattened."""
+        return nests.flatten(tree)
+
+    def unflatten(self, structure: Any, leaves: Sequence[Any]) -> Any:
+        """Put a nest together again."""
+        return nests.unflatten(structure, leaves)
+
+    def paths(self, structure: Any) -> list[str]:
+        """Name every leaf of a structure by the expression that reaches it."""
+        return nests.paths(structure)
+
+
+def python_loop(
+    body: Body,
+    carry: Carry,
+    steps: Iterable[list[Tensor]],
+    stack: Callable[[list[Tensor]], Tensor],
+) -> tuple[Carry, list[Tensor]]:
+    """Walk in plain Python; what `Backend.loop` of an eager framework can call.
+
+    Args:
+        body: As in `Backend.loop`.
+        carry: As in `Backend.loop`.
+        steps: The slices of each time step, in the order of the walk.
+        stack: Joins the outputs of all steps along a new first axis.
+
+    Returns:
+        The last carry and the stacked outputs.
+
+    Example:
+        >>> def body(carry, slices):
+        ...     total = carry[0][0] + slices[0]
+        ...     return ([total],), [total]
+        >>> python_loop(body, ([0],), [[1], [2], [3]], list)
+        (([6],), [[1, 3, 6]])
+    """
+    collected: list[list[Tensor]] = []
+    for slices in steps:
+        carry, outputs = body(carry, slices)
+        collected.append(outputs)
+    return carry, [stack(list(leaf)) for leaf in zip(*collected, strict=True)]

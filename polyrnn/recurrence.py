@@ -1,0 +1,188 @@
+"""`rnn` itself: what it means, and the journey of a call."""
+
+from collections.abc import Callable
+from typing import Any
+
+from polyrnn.backend import Backend, Tensor
+from polyrnn.plan import Plan, make_plan
+from polyrnn.selection import choose
+from polyrnn.stepping import Step, loop_inputs, make_body
+
+
+def rnn(
+    step_function: Callable[[Any, list[Any]], tuple[Any, Any]],
+    inputs: Any,
+    initial_states: Any,
+    go_backwards: bool = False,
+    mask: Any = None,
+    constants: Any = None,
+    unroll: bool = False,
+    input_length: Any = None,
+    time_major: bool = False,
+    zero_output_for_mask: bool = False,
+    return_all_outputs: bool = True,
+    *,
+    backend: str | Backend | None = None,
+) -> tuple[Any, Any, list[Any]]:
+    """Walk a step function over the time axis of a tensor or a nest of tensors.
+
+    With ``x[t]`` for the inputs of one time step, a walk means this::
+
+        states, held = initial_states, zeros
+        for t in walk:  # 0 to T-1, or T-1 to 0 with go_backwards
+            output, new = step_function(x[t], states + constants)
+            if masking:
+                output = where(mask[t], output, zeros if zero_output_for_mask else held)
+                new = where(mask[t], new, states)
+                held = output
+            states = new
+            outputs.append(output)
+        last_output = output
+
+    and in addition padding is harmless: what stands in masked inputs, NaN and
+    infinity included, reaches neither values nor gradients.
+
+    Args:
+        step_function: Called as ``step_function(x, states)``, where `x` has the nest of
+            `inputs` with leaves ``(batch, ...)``, and `states` is the list of states
+            followed by the constants. Returns ``(output, new_states)``. The output is any
+            nest of tensors of any rank. The new states are a list or tuple, or the bare
+            state where there is one; each has the nest, shapes and dtypes it was given.
+            Where the framework is eager the step is called once for each time step.
+            Where it traces, the number of traces does not depend on the number of time
+            steps unless `unroll` is set; each backend's page states it.
+        inputs: A tensor, or any nest of tensors, of shape ``(batch, time, ...)`` and
+            rank 3 or more, of any dtype. NumPy arrays, numbers and lists of numbers
+            count as tensors of every backend, here and in all arguments below.
+        initial_states: A list or tuple of states, possibly empty; anything else is one
+            state. A state is a tensor or any nest of tensors, of any dtype. With a mask,
+            each leaf has the batch as its first axis.
+        go_backwards: Walk from the last time step to the first. The outputs come in the
+            order of the walk; mask and lengths stay with their time steps.
+        mask: ``(batch, time)`` or ``(batch, time, 1)``, bool or any number type; where it
+            is zero the states stay, and the output is that of the step before.
+        constants: A list or tuple of tensors or nests, handed to every step after the
+            states; anything else but `None` is one constant.
+        unroll: Walk in plain Python even where the framework would trace one step. The
+            results are the same. Needs a time axis of static length.
+        input_length: The number of time steps that count: an integer from 1 to time,
+            or integers of shape ``(batch,)``. Means the mask ``time < input_length``,
+            and is used where `mask` is `None`.
+        time_major: Inputs, mask and outputs have time as the first axis and batch as
+            the second; saves the transposes.
+        zero_output_for_mask: The output of a masked step is zeros.
+        return_all_outputs: `False` keeps only the last output; memory then does not
+            grow with the number of time steps.
+        backend: The name of a backend, or a `Backend`; by default what `use_backend`,
+            the environment variable ``POLYRNN_BACKEND`` or the tensors choose.
+
+    Returns:
+        ``(last_output, outputs, new_states)``. `last_output` is the last output of the
+        walk, in the nest of the step's output. `outputs` has the same nest with leaves
+        ``(batch, time, ...)``, where time is 1 with ``return_all_outputs=False``. An output
+        leaf of rank 0 has no batch, and is stacked to ``(time,)``. `new_states` is the list
+        of states after the walk, each in its own nest.
+
+    Raises:
+        ValueError: If a shape or dtype is not as described, naming the argument and the
+            path of the leaf; if a mask is given without states; if `unroll` is set and the
+            number of time steps is not static; if the step returns another number of
+            states, another nest, shape or dtype than it was given.
+        TypeError: If an argument is of a wrong type, or a tensor belongs to another
+            framework than the backend.
+        UnknownBackendError: If the backend is not known.
+        BackendNotInstalledError: If its framework is not installed.
+        BackendBrokenError: If its framework cannot be imported.
+
+    The interface is that of ``tf.keras.backend.rnn``. The meaning departs from it where
+    it contradicts itself, which the conformance suite lists case by case.
+
+    Example:
+        >>> import numpy as np
+        >>> import polyrnn
+        >>> def running_sum(x, states):
+        ...     total = states[0] + x
+        ...     return total, [total]
+        >>> last, outputs, states = polyrnn.rnn(
+        ...     running_sum,
+        ...     np.array([[[1.0], [2.0], [3.0]]]),
+        ...     [np.zeros((1, 1))],
+        ...     mask=np.array([[True, True, False]]),
+        ... )
+        >>> outputs[0, :, 0].tolist()
+        [1.0, 3.0, 3.0]
+    """
+    choice = choose(
+        backend,
+        {
+            "inputs": inputs,
+            "initial_states": initial_states,
+            "constants": constants,
+            "mask": mask,
+            "input_length": input_length,
+        },
+    )
+    plan = make_plan(
+        choice,
+        step_function=step_function,
+        inputs=inputs,
+        initial_states=initial_states,
+        go_backwards=go_backwards,
+        mask=mask,
+        constants=constants,
+        unroll=unroll,
+        input_length=input_length,
+        time_major=time_major,
+        zero_output_for_mask=zero_output_for_mask,
+        return_all_outputs=return_all_outputs,
+    )
+    return _walk(plan)
+
+
+# AutoGraph would rewrite what it finds on its way from a tf.function to the step; this
+# attribute is how it is told to leave a function alone without importing TensorFlow.
+rnn.autograph_info__ = {}  # type: ignore[attr-defined]
+
+
+def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
+    backend = plan.backend
+    step = Step(plan)
+    carry, stacked = backend.loop(
+        make_body(plan, step),
+        (plan.states, None),
+        loop_inputs(plan),
+        reverse=plan.reverse,
+        unroll=plan.unroll,
+    )
+    states, held = carry
+    assert states is not None
+    last, outputs = _results(plan, held, stacked)
+    structure = step.output_structure
+    return (
+        backend.unflatten(structure, last),
+        backend.unflatten(structure, outputs),
+        backend.unflatten(plan.states_structure, states),
+    )
+
+
+def _results(
+    plan: Plan, held: list[Tensor] | None, stacked: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Give the leaves of the last output and of the outputs, in the layout of the inputs."""
+    backend = plan.backend
+    if plan.mask is not None and plan.zero_output_for_mask:
+        walked = backend.flip(plan.mask) if plan.reverse else plan.mask
+        stacked = [backend.select(walked, output) for output in stacked]
+        if held is not None:
+            held = [backend.select(walked[-1], output) for output in held]
+    last = held if held is not None else [output[-1] for output in stacked]
+    outputs = stacked if plan.return_all_outputs else [output[None] for output in last]
+    if not plan.time_major:
+        outputs = [_batch_major(backend, output) for output in outputs]
+    return last, outputs
+
+
+def _batch_major(backend: Backend, output: Tensor) -> Tensor:
+    shape = backend.shape(output)
+    # An output of rank 0 has no batch to bring to the front.
+    return output if shape is not None and len(shape) < 2 else backend.transpose(output)
