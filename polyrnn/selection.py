@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
@@ -24,7 +24,8 @@ class Choice(NamedTuple):
     reason: str
 
 
-_in_use: ContextVar[Choice | None] = ContextVar("polyrnn_backend", default=None)
+# A stack rather than tokens: one `use_backend` may be entered in several threads at once.
+_in_use: ContextVar[tuple[Choice, ...]] = ContextVar("polyrnn_backend", default=())
 
 
 class use_backend:  # noqa: N801 - read as a statement, like contextlib's classes
@@ -51,10 +52,9 @@ class use_backend:  # noqa: N801 - read as a statement, like contextlib's classe
 
     def __init__(self, backend: str | Backend) -> None:
         self._choice = _explicit(backend, f"polyrnn.use_backend({_spell(backend)})")
-        self._tokens: list[Token[Choice | None]] = []
 
     def __enter__(self) -> Backend:
-        self._tokens.append(_in_use.set(self._choice))
+        _in_use.set((*_in_use.get(), self._choice))
         return self._choice.backend
 
     def __exit__(
@@ -63,7 +63,7 @@ class use_backend:  # noqa: N801 - read as a statement, like contextlib's classe
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _in_use.reset(self._tokens.pop())
+        _in_use.set(_in_use.get()[:-1])
 
 
 def backends() -> tuple[BackendStatus, ...]:
@@ -142,9 +142,9 @@ def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
 def _said(backend: str | Backend | None) -> Choice | None:
     if backend is not None:
         return _explicit(backend, f"backend={_spell(backend)}")
-    choice = _in_use.get()
-    if choice is not None:
-        return choice
+    in_use = _in_use.get()
+    if in_use:
+        return in_use[-1]
     name = os.environ.get(ENVIRONMENT_VARIABLE)
     if name:
         return _explicit(name, f"the environment variable {ENVIRONMENT_VARIABLE}={name}")

@@ -132,8 +132,8 @@ class Step:
         """Check dtypes and shapes; let pass what only a shape that is not static sets apart."""
         backend, kind = self._backend, self._kind
         for position in range(len(expected)):
-            new = leaves[position]
-            old = expected[position]
+            new: Any = leaves[position]
+            old: Any = expected[position]
             if isinstance(new, kind) and new.dtype == old.dtype and new.shape == old.shape:
                 continue
             new = self._plan.to_tensor(new, partial(self._where, called, structure, position))
