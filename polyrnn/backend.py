@@ -62,7 +62,7 @@ class Backend(ABC):
     and batch the second, and masks are boolean with shape ``(time, batch)``.
     """
 
-    tensor_type: ClassVar[type | tuple[type, ...]]
+    tensor_type: ClassVar[type[Any] | tuple[type[Any], ...]]
     """The type, or types, whose instances are tensors of the framework."""
 
     namespace: ClassVar[ModuleType]
