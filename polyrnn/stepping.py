@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from polyrnn import nests
 from polyrnn.backend import Backend, Body, Carry, Tensor
-from polyrnn.plan import Plan, leaf_name, sizes_agree
+from polyrnn.plan import Plan
+from polyrnn.reading import leaf_name
+from polyrnn.sizes import sizes_agree
 
 
 class _Spec(NamedTuple):

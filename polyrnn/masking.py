@@ -1,0 +1,116 @@
+"""Which steps count: the mask and the lengths, and what stands in for padding."""
+
+from typing import Any
+
+from polyrnn.backend import Backend, Tensor
+from polyrnn.reading import NUMBER_KINDS, Reader
+from polyrnn.sizes import Sizes, same_size, sizes_agree
+
+
+def read_mask(reader: Reader, mask: Any, sizes: Sizes) -> Tensor:
+    """Check a mask; give it as booleans of shape ``(time, batch)``."""
+    backend = reader.backend
+    mask = reader.follow(mask, "mask")
+    name = backend.dtype_name(mask)
+    if not name.startswith(NUMBER_KINDS):
+        raise ValueError(f"mask: expected bool or numbers, got dtype {name}")
+    shape = backend.shape(mask)
+    expected = sizes.shape()
+    if (
+        shape is None
+        or len(shape) not in (2, 3)
+        or not all(map(sizes_agree, shape, (*expected, 1)))
+    ):
+        given = "unknown rank" if shape is None else f"{shape}"
+        raise ValueError(
+            f"mask: expected shape {expected} or {(*expected, 1)} for inputs whose first two "
+            f"axes are {expected}, got {given}"
+        )
+    if len(shape) == 3:
+        mask = mask[..., 0]
+    mask = backend.nonzero(mask)
+    return mask if sizes.time_major else backend.transpose(mask)
+
+
+def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tensor | None:
+    """Check lengths; give the mask that they mean, or `None` where they mask nothing."""
+    backend = reader.backend
+    if same_size(lengths, sizes.time):
+        # An integer that says what the time axis says masks nothing.
+        return None
+    host = _host_integers(lengths)
+    if host is not None:
+        lengths = host
+        _check_host_lengths(host, sizes)
+    lengths = reader.follow(lengths, "input_length")
+    name = backend.dtype_name(lengths)
+    if not name.startswith(("int", "uint")):
+        raise ValueError(f"input_length: expected integers, got dtype {name}")
+    shape = backend.shape(lengths)
+    if shape is None or len(shape) > 1 or not all(map(sizes_agree, shape, (sizes.batch,))):
+        given = "unknown rank" if shape is None else f"{shape}"
+        raise ValueError(
+            f"input_length: expected an integer or shape ({sizes.batch},), got shape {given}"
+        )
+    return backend.length_mask(lengths, x)
+
+
+def _host_integers(lengths: Any) -> Any:
+    """Give lengths that are known on the host as an array; `None` where they are not."""
+    import numpy
+
+    if isinstance(lengths, numpy.ndarray | numpy.generic | int | float | complex | list):
+        try:
+            return numpy.asarray(lengths)
+        except ValueError as error:
+            raise ValueError(f"input_length: expected integers, got {lengths!r}") from error
+    return None
+
+
+def _check_host_lengths(lengths: Any, sizes: Sizes) -> None:
+    if lengths.dtype.kind not in "iu" or lengths.ndim > 1:
+        return  # what is no integer, and what has another shape, is refused for that
+    least = 1 if lengths.ndim == 0 else 0
+    most = sizes.time if isinstance(sizes.time, int) else None
+    for position, length in enumerate(lengths.reshape(-1).tolist()):
+        if length < least or (most is not None and length > most):
+            where = f"input_length[{position}]" if lengths.ndim else "input_length"
+            raise ValueError(
+                f"{where}: expected {least} to {most if most is not None else 'time'}, got {length}"
+            )
+
+
+def check_masked_states(
+    backend: Backend, named: str, states: list[Tensor], structure: Any, sizes: Sizes
+) -> None:
+    """Refuse states that a mask cannot hold still; `named` is the argument that masks."""
+    if not backend.unflatten(structure, states):
+        raise ValueError(f"{named}: expected initial_states to hold still when masked, got none")
+    for position, state in enumerate(states):
+        shape = backend.shape(state)
+        if shape is not None and (not shape or not sizes_agree(shape[0], sizes.batch)):
+            raise ValueError(
+                f"initial_states{backend.paths(structure)[position]}: expected the batch "
+                f"({sizes.batch}) as the first axis, for {named} is given; got shape {shape}"
+            )
+
+
+def without_padding(backend: Backend, mask: Tensor, x: Tensor) -> Tensor:
+    """Give masked entries a valid input, so that whatever they held reaches no gradient.
+
+    Each sample is filled with its own first valid step, a sample without one with
+    that of another sample, and where nothing is valid floats become ones and
+    integers zeros. Selecting among the results of the step would clean the values
+    only: a zero gradient times the infinite slope of what was not selected is NaN.
+    """
+    if backend.shape(mask)[1] == 0:  # type: ignore[index]  # the rank is known: it was checked
+        return x
+    first = backend.first_true(mask)
+    sample, valid = backend.take(x, first), backend.take(mask, first)
+    first = backend.first_true(valid[:, None])
+    other, any_valid = backend.take(sample[:, None], first), backend.take(valid[:, None], first)
+    nothing = backend.select(any_valid & ~any_valid, other, None)
+    if backend.dtype_name(x).startswith(("float", "bfloat", "complex")):
+        nothing = nothing + 1
+    other = backend.select(any_valid, other, nothing)
+    return backend.select(mask, x, backend.select(valid, sample, other))

@@ -1,0 +1,103 @@
+"""Turns what is passed into tensors of the chosen backend, and refuses what is not one."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from polyrnn import nests, registry
+from polyrnn.backend import Backend, Tensor
+from polyrnn.selection import NEUTRAL, Choice
+
+NUMBER_KINDS = ("bool", "int", "uint", "float", "bfloat", "complex")
+"""How the names of those dtypes begin that hold numbers."""
+
+
+class Reader:
+    """Turns what was passed into tensors of the chosen backend, and refuses what is not one."""
+
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
+        self.backend = choice.backend
+        self.like: Tensor | None = None
+
+    def read(self, argument: str, tree: Any) -> tuple[list[Any], Any]:
+        """Take apart a nest, in which a list of numbers is a tensor written out."""
+        leaves, structure = self.backend.flatten(tree)
+        if any(nests.is_number(leaf) for leaf in leaves):
+            return self.backend.flatten(_written_out(argument, tree))
+        return leaves, structure
+
+    def read_entries(self, argument: str, entries: Any) -> tuple[list[Any], Any]:
+        """Take apart a sequence of nests; what is no list or tuple is the only entry of one."""
+        if entries is None:
+            entries = []
+        elif not isinstance(entries, list | tuple):
+            entries = [entries]
+        leaves, structure = self.backend.flatten(list(entries))
+        if any(nests.is_number(leaf) for leaf in leaves):
+            return self.backend.flatten([_written_out(argument, entry) for entry in entries])
+        return leaves, structure
+
+    def convert(self, argument: str, leaves: list[Any], structure: Any) -> list[Tensor]:
+        """Convert the leaves of one argument."""
+        kind = self.backend.tensor_type
+        where = partial(leaf_name, self.backend, argument, structure)
+        return [
+            leaf if isinstance(leaf, kind) else self.tensor(leaf, partial(where, position))
+            for position, leaf in enumerate(leaves)
+        ]
+
+    def tensor(self, value: Any, where: Callable[[], str]) -> Tensor:
+        """Convert one value; `where` names it should that fail."""
+        if isinstance(value, self.backend.tensor_type):
+            return value
+        framework = registry.installed().framework_of(type(value))
+        if framework not in (None, NEUTRAL, self.choice.name):
+            raise TypeError(
+                f"{where()}: expected a tensor of {self.choice.name}, which "
+                f"{self.choice.reason} chose as the backend; got one of {framework} "
+                f"({kind_of(value)})"
+            )
+        try:
+            tensor = self.backend.convert(_array_if_list(value), self.like)
+            name = self.backend.dtype_name(tensor)
+            if not name.startswith(NUMBER_KINDS):
+                raise TypeError(f"dtype {name} does not hold numbers")
+            return tensor
+        except Exception as error:
+            raise TypeError(
+                f"{where()}: expected a tensor, got {kind_of(value)}, which cannot be made "
+                f"one of {self.choice.name}: {error}"
+            ) from error
+
+    def follow(self, value: Any, argument: str) -> Tensor:
+        """Convert one value and bring it to the device of the inputs."""
+        return self.backend.convert(self.tensor(value, lambda: argument), self.like)
+
+
+def leaf_name(backend: Backend, argument: str, structure: Any, position: int) -> str:
+    """Name one leaf of an argument by the expression that reaches it: ``inputs['a']``."""
+    return argument + backend.paths(structure)[position]
+
+
+def kind_of(value: Any) -> str:
+    """Name the type of a value for an error."""
+    kind = type(value)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def _written_out(argument: str, tree: Any) -> Any:
+    try:
+        return nests.written_out_to_arrays(tree)
+    except ValueError as error:
+        raise ValueError(f"{argument}: expected lists of equal length: {error}") from error
+
+
+def _array_if_list(value: Any) -> Any:
+    import numpy
+
+    return numpy.asarray(value) if isinstance(value, list) else value

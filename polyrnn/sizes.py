@@ -1,0 +1,61 @@
+"""The lengths of the time and batch axes, and what may be said of sizes that are not static."""
+
+from typing import Any, NamedTuple
+
+from polyrnn.backend import Backend, Tensor
+
+
+class Sizes(NamedTuple):
+    """The lengths of the time and batch axes; `None` or symbolic where they are not static."""
+
+    time: Any
+    batch: Any
+    time_major: bool
+
+    @classmethod
+    def of(cls, backend: Backend, xs: list[Tensor], structure: Any, time_major: bool) -> "Sizes":
+        """Read the sizes off the inputs, whose leaves have to agree."""
+        axes = "(time, batch, ...)" if time_major else "(batch, time, ...)"
+        sizes: list[Any] = [None, None]
+        first: list[str] = ["", ""]
+        for position, x in enumerate(xs):
+            shape = backend.shape(x)
+            if shape is None or len(shape) < 3:
+                given = "unknown rank" if shape is None else f"shape {shape}"
+                raise ValueError(
+                    f"inputs{backend.paths(structure)[position]}: expected {axes} with "
+                    f"rank 3 or more, got {given}"
+                )
+            for axis in (0, 1):
+                if not sizes_agree(sizes[axis], shape[axis]):
+                    called = "time" if (axis == 0) == time_major else "batch"
+                    paths = backend.paths(structure)
+                    raise ValueError(
+                        f"inputs{paths[position]}: expected {called} {sizes[axis]} as in "
+                        f"inputs{first[axis]}, got {shape[axis]} in shape {shape}"
+                    )
+                if sizes[axis] is None and shape[axis] is not None:
+                    sizes[axis], first[axis] = shape[axis], backend.paths(structure)[position]
+        time, batch = sizes if time_major else reversed(sizes)
+        if isinstance(time, int) and time == 0:
+            raise ValueError(f"inputs: expected {axes} with at least one time step, got none")
+        return cls(time, batch, time_major)
+
+    def shape(self) -> tuple[Any, Any]:
+        """Give both in the order of the call's layout."""
+        return (self.time, self.batch) if self.time_major else (self.batch, self.time)
+
+
+def sizes_agree(one: Any, other: Any) -> bool:
+    """Tell whether two sizes may be equal: those that are not plain integers may."""
+    return not (isinstance(one, int) and isinstance(other, int)) or one == other
+
+
+def same_size(length: Any, time: Any) -> bool:
+    """Tell whether a length is the size of the time axis, reading no value out of a tensor."""
+    import numpy
+
+    if isinstance(length, int | numpy.integer) and not isinstance(length, bool):
+        return isinstance(time, int) and int(length) == time
+    # Sizes that are symbolic have a type of their own in each framework that has them.
+    return time is not None and type(length) is type(time) and bool(length == time)
