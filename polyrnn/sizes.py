@@ -17,7 +17,7 @@ class Sizes(NamedTuple):
         """Read the sizes off the inputs, whose leaves have to agree."""
         axes = "(time, batch, ...)" if time_major else "(batch, time, ...)"
         sizes: list[Any] = [None, None]
-        first: list[str] = ["", ""]
+        said_by = [0, 0]
         for position, x in enumerate(xs):
             shape = backend.shape(x)
             if shape is None or len(shape) < 3:
@@ -32,10 +32,10 @@ class Sizes(NamedTuple):
                     paths = backend.paths(structure)
                     raise ValueError(
                         f"inputs{paths[position]}: expected {called} {sizes[axis]} as in "
-                        f"inputs{first[axis]}, got {shape[axis]} in shape {shape}"
+                        f"inputs{paths[said_by[axis]]}, got {shape[axis]} in shape {shape}"
                     )
                 if sizes[axis] is None and shape[axis] is not None:
-                    sizes[axis], first[axis] = shape[axis], backend.paths(structure)[position]
+                    sizes[axis], said_by[axis] = shape[axis], position
         time, batch = sizes if time_major else reversed(sizes)
         if isinstance(time, int) and time == 0:
             raise ValueError(f"inputs: expected {axes} with at least one time step, got none")
