@@ -4,10 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
+import optree
 
 from polyrnn import Backend
+from polyrnn.nests import NAMESPACE
 
 Capability: TypeAlias = Literal["gradients", "compilation", "unknown_shapes"]
+
+StepCalls: TypeAlias = Literal["each", "traced", "unrolled"]
+"""How often a mode calls the step: at each time step, a number of times that does not
+depend on the time axis, or as the framework's own unrolling of Python loops has it."""
 
 Function: TypeAlias = Callable[..., list[Any]]
 """A function of tensors, given one by one, that returns a list of tensors."""
@@ -47,8 +53,42 @@ class Harness:
     modes: ClassVar[tuple[str, ...]] = ("eager",)
     """The ways in which the framework runs a function; the first is the plain one."""
 
+    unknown_shape_modes: ClassVar[tuple[str, ...]] = ()
+    """Those of `modes` in which the sizes of the axes are not known while the function runs."""
+
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+
+    def step_calls(self, mode: str) -> StepCalls:
+        """Tell how often a mode calls the step of one `polyrnn.rnn`.
+
+        Args:
+            mode: One of `modes`.
+
+        Returns:
+            ``"each"``: exactly once for each time step; the default for the first mode.
+            ``"traced"``: a number of times that the time axis does not change; the
+            default for the others. ``"unrolled"``: the framework unrolls Python loops
+            by itself, and the suite does not count.
+        """
+        return "each" if mode == self.modes[0] else "traced"
+
+    def register_node(
+        self, kind: type, take_apart: Callable[[Any], Sequence[Any]], rebuild: Callable[..., Any]
+    ) -> None:
+        """Make a class a node of nests, in the way that the users of the framework would.
+
+        Args:
+            kind: The class; it is registered once.
+            take_apart: Lists the children of an instance.
+            rebuild: Makes an instance of its children, given one by one.
+        """
+        optree.register_pytree_node(
+            kind,
+            lambda node: (tuple(take_apart(node)), None),
+            lambda _, children: rebuild(*children),
+            namespace=NAMESPACE,
+        )
 
     def to_numpy(self, tensor: Any) -> np.ndarray[Any, Any]:
         """Give the values of a tensor as an array of the same dtype."""
