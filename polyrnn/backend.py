@@ -171,6 +171,10 @@ class Backend(ABC):
         """Name the dtype as NumPy does: ``float32``, ``bfloat16``, ``int64``, ``bool``."""
         return str(x.dtype)
 
+    def devices(self) -> list[str]:
+        """Name the devices a tensor may be on, as the framework does; empty where it says none."""
+        return []
+
     def flatten(self, tree: Any) -> tuple[list[Any], Any]:
         """Take a nest apart into leaves and a structure that can be compared and unflattened."""
         return nests.flatten(tree)

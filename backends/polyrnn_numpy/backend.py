@@ -52,3 +52,6 @@ class NumpyBackend(Backend):
 
     def take(self, x: Any, steps: Any) -> Any:
         return x[steps, np.arange(x.shape[1])]
+
+    def devices(self) -> list[str]:
+        return ["cpu"]
