@@ -51,6 +51,11 @@ class BackendInfo:
     distribution: str | None = None
     harness: str | None = None
 
+    def __post_init__(self) -> None:
+        # A forgotten comma makes a string of it, whose letters would pass for modules.
+        if not isinstance(self.modules, tuple) or not self.modules:
+            raise TypeError(f"modules: expected a tuple of names, got {self.modules!r}")
+
 
 class Backend(ABC):
     """Computes for one framework; decides nothing about what `polyrnn.rnn` means.

@@ -136,7 +136,7 @@ class Registry:
         with self._lock:
             if name not in self._backends:
                 try:
-                    implementation = resolve(info.implementation)
+                    self._backends[name] = _instantiate(info.implementation)
                 except Exception as error:
                     if isinstance(error, ModuleNotFoundError) and error.name == info.modules[0]:
                         raise BackendNotInstalledError(_not_installed(info)) from error
@@ -145,7 +145,7 @@ class Registry:
                         f"the backend {name!r} of {_distribution(self._entry_points[name])} is "
                         f"broken: importing {info.implementation!r} fails with {_summary(error)}"
                     ) from error
-                self._backends[name] = implementation()
+                self._problems.pop(name, None)
             return self._backends[name]
 
     def statuses(self) -> tuple[BackendStatus, ...]:
@@ -220,6 +220,13 @@ def resolve(reference: str) -> Any:
     """Import what a string of the form ``"package.module:Name"`` refers to."""
     module, _, attribute = reference.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def _instantiate(reference: str) -> Backend:
+    implementation = resolve(reference)
+    if not (isinstance(implementation, type) and issubclass(implementation, Backend)):
+        raise TypeError(f"expected a subclass of polyrnn.Backend, got {implementation!r}")
+    return implementation()
 
 
 @cache
