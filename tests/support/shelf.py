@@ -1,0 +1,99 @@
+"""A folder on the path in which a test puts distributions that plug backends in."""
+
+import importlib
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from polyrnn.registry import Registry
+
+FRAMEWORK = """
+from wrapped import WrappedArray
+
+
+class Array(WrappedArray):
+    pass
+"""
+
+PLUGIN = """
+from polyrnn import BackendInfo, hookimpl
+
+
+@hookimpl
+def polyrnn_backends():
+    return BackendInfo(
+        name="{name}",
+        modules=("{name}",),
+        implementation="polyrnn_{name}_backend:FakeBackend",
+        install="polyrnn-{name}",
+    )
+"""
+
+BACKEND = """
+import {name}
+from wrapped import WrappedBackend
+
+
+class FakeBackend(WrappedBackend):
+    tensor_type = {name}.Array
+"""
+
+
+class Shelf:
+    """Writes fake distributions into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, module: str, source: str) -> None:
+        """Write one module."""
+        (self.folder / f"{module}.py").write_text(dedent(source))
+
+    def distribute(self, distribution: str, version: str = "1.0", **entries: str) -> None:
+        """Write the metadata of a distribution with entry points in the group of polyrnn."""
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        lines = [f"{name} = {value}" for name, value in entries.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[polyrnn]", *lines, ""]))
+
+    def framework(
+        self,
+        name: str,
+        *,
+        framework: str | None = FRAMEWORK,
+        plugin: str = PLUGIN,
+        backend: str = BACKEND,
+    ) -> None:
+        """Write a framework, a plug-in for it, and the distribution that carries both.
+
+        Args:
+            name: The name of the framework and of its backend.
+            framework: Its source; `None` where the framework is not to be installed.
+            plugin: The source of the plug-in module, in which ``{name}`` is filled in.
+            backend: The source of the backend's module, likewise.
+        """
+        if framework is not None:
+            self.write(name, framework)
+        self.write(f"polyrnn_{name}", plugin.replace("{name}", name))
+        self.write(f"polyrnn_{name}_backend", backend.replace("{name}", name))
+        self.distribute(f"polyrnn-{name}", **{name: f"polyrnn_{name}"})
+
+    def registry(self) -> Registry:
+        """Give a new registry of everything that is on the path by now."""
+        importlib.invalidate_caches()
+        return Registry()
+
+    def tensor(self, name: str, array: Any) -> Any:
+        """Make a tensor of one of the frameworks."""
+        return importlib.import_module(name).Array(array)
+
+    def forget(self) -> None:
+        """Drop the modules that were imported from the folder."""
+        for name, module in list(sys.modules.items()):
+            origin = getattr(module, "__file__", None)
+            if origin is not None and Path(origin).is_relative_to(self.folder):
+                del sys.modules[name]

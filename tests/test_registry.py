@@ -1,0 +1,351 @@
+"""Which backends there are: listing without importing, loading one, and who owns a name."""
+
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shelf import PLUGIN, Shelf
+
+import polyrnn
+from polyrnn.registry import BackendStatus, Registry
+
+
+def status(registry: Registry, name: str) -> BackendStatus:
+    (found,) = (entry for entry in registry.statuses() if entry.name == name)
+    return found
+
+
+def run(source: str, *path: Path) -> str:
+    """Run a program in a new interpreter that finds the folders; give what it prints."""
+    environment = {name: value for name, value in os.environ.items() if name != "POLYRNN_BACKEND"}
+    environment["PYTHONPATH"] = os.pathsep.join([*map(str, path), *filter(None, sys.path)])
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", source],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()
+
+
+FRAMEWORKS = "{'numpy', 'torch', 'jax', 'jaxlib', 'tensorflow', 'abacus'}"
+
+
+class TestImportsNothing:
+    def test_import_polyrnn_imports_no_framework(self) -> None:
+        assert run(f"import sys, polyrnn; print({FRAMEWORKS} & set(sys.modules))") == "set()"
+
+    def test_listing_imports_no_framework(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        listing = (
+            "import sys, polyrnn; print([status.name for status in polyrnn.backends()],"
+            f" {FRAMEWORKS} & set(sys.modules))"
+        )
+        assert (
+            run(listing, shelf.folder) == "['abacus', 'jax', 'numpy', 'tensorflow', 'torch'] set()"
+        )
+
+    def test_names_import_not_even_plugins(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        names = (
+            "import sys; from polyrnn import registry; registry.installed().names();"
+            "print([name for name in sys.modules if name.startswith('polyrnn_')])"
+        )
+        assert run(names, shelf.folder) == "[]"
+
+    def test_a_call_imports_its_framework_only(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        shelf.framework("quipu")
+        call = (
+            "import sys, polyrnn, numpy;"
+            "polyrnn.rnn(lambda x, s: (x, s), numpy.ones((1, 2, 3)), [], backend='abacus');"
+            "print(sorted({'abacus', 'quipu', 'torch', 'jax', 'tensorflow'} & set(sys.modules)))"
+        )
+        assert run(call, shelf.folder) == "['abacus']"
+
+
+class TestLoading:
+    def test_once(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        registry = shelf.registry()
+        assert registry.load("abacus") is registry.load("abacus")
+
+    def test_status_of_an_installed_one(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        shelf.distribute("abacus", "3.1")
+        assert status(shelf.registry(), "abacus") == BackendStatus(
+            name="abacus",
+            state="installed",
+            version="3.1",
+            distribution="polyrnn-abacus 1.0",
+            install="pip install polyrnn-abacus",
+        )
+
+    def test_version_is_that_of_the_distribution_that_is_named(self, shelf: Shelf) -> None:
+        plugin = PLUGIN.replace('install="', 'distribution="abacus-cpu", install="')
+        shelf.framework("abacus", plugin=plugin)
+        shelf.distribute("abacus-cpu", "2.7")
+        assert status(shelf.registry(), "abacus").version == "2.7"
+
+    def test_version_is_unknown_where_no_distribution_says_it(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        assert status(shelf.registry(), "abacus").version is None
+
+    def test_numpy_is_installed(self) -> None:
+        numpy = status(Registry(), "numpy")
+        assert (numpy.state, numpy.version) == ("installed", np.__version__)
+
+
+class TestUnknown:
+    def test_lists_those_there_are_and_suggests_the_nearest(self) -> None:
+        with pytest.raises(polyrnn.UnknownBackendError) as caught:
+            Registry().load("trch")
+        assert str(caught.value) == (
+            "no backend is named 'trch'; did you mean 'torch'? "
+            "There are: jax, numpy, tensorflow, torch."
+        )
+
+    def test_suggests_nothing_where_nothing_is_near(self) -> None:
+        with pytest.raises(polyrnn.UnknownBackendError) as caught:
+            Registry().load("xyzzy")
+        assert str(caught.value) == (
+            "no backend is named 'xyzzy'. There are: jax, numpy, tensorflow, torch."
+        )
+
+    def test_is_a_value_error(self) -> None:
+        with pytest.raises(ValueError, match="no backend is named ''"):
+            Registry().info("")
+
+
+class TestNotInstalled:
+    def test_gives_the_install_line(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=None)
+        with pytest.raises(polyrnn.BackendNotInstalledError) as caught:
+            shelf.registry().load("abacus")
+        assert str(caught.value) == (
+            "the backend 'abacus' needs abacus, which is not installed; "
+            "to get it: pip install polyrnn-abacus"
+        )
+        assert isinstance(caught.value, ImportError)
+        assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+    def test_quotes_extras_for_the_shell(self, shelf: Shelf) -> None:
+        plugin = PLUGIN.replace('install="polyrnn-{name}"', 'install="polyrnn[{name}]"')
+        shelf.framework("abacus", framework=None, plugin=plugin)
+        assert status(shelf.registry(), "abacus").install == 'pip install "polyrnn[abacus]"'
+
+    def test_status_is_missing(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=None)
+        found = status(shelf.registry(), "abacus")
+        assert (found.state, found.version, found.problem) == (
+            "missing",
+            None,
+            "abacus is not installed",
+        )
+
+    def test_a_stray_folder_of_that_name_is_no_framework(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=None)
+        (shelf.folder / "abacus").mkdir()
+        assert status(shelf.registry(), "abacus").state == "missing"
+
+    def test_can_be_installed_later_in_the_same_process(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=None)
+        registry = shelf.registry()
+        with pytest.raises(polyrnn.BackendNotInstalledError):
+            registry.load("abacus")
+        shelf.write("abacus", "from wrapped import WrappedArray as Array")
+        shelf.registry()
+        assert registry.load("abacus").tensor_type.__name__ == "WrappedArray"
+
+
+BROKEN_PLUGINS = {
+    "syntax": ("def", "SyntaxError"),
+    "exception": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "absent import": ("import beads", "ModuleNotFoundError: No module named 'beads'"),
+    "no hook": ("", "TypeError: the hook polyrnn_backends() gave [], not one BackendInfo"),
+    "not an info": (
+        "import polyrnn\n@polyrnn.hookimpl\ndef polyrnn_backends(): return 'abacus'",
+        "TypeError: the hook polyrnn_backends() gave ['abacus'], not one BackendInfo",
+    ),
+    "wrong arguments": (
+        "import polyrnn\n@polyrnn.hookimpl\ndef polyrnn_backends(name): return name",
+        "PluginValidationError",
+    ),
+    "another name": (
+        PLUGIN.replace('name="{name}"', 'name="counter"'),
+        "ValueError: the entry point is named 'abacus', its backend 'counter'",
+    ),
+    "modules in a string": (
+        PLUGIN.replace('("{name}",)', '"{name}"'),
+        "TypeError: modules: expected a tuple of names, got 'abacus'",
+    ),
+    "no modules": (
+        PLUGIN.replace('("{name}",)', "()"),
+        "TypeError: modules: expected a tuple of names, got ()",
+    ),
+}
+
+BROKEN_BACKENDS = {
+    "exception": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "absent import": ("import beads", "ModuleNotFoundError: No module named 'beads'"),
+    "absent submodule": (
+        "import abacus.beads",
+        "ModuleNotFoundError: No module named 'abacus.beads'; 'abacus' is not a package",
+    ),
+    "no class": ("", "AttributeError: module 'polyrnn_abacus_backend' has no attribute"),
+    "a primitive is missing": (
+        "from polyrnn import Backend\nclass FakeBackend(Backend): pass",
+        "TypeError: Can't instantiate abstract class FakeBackend",
+    ),
+    "not a backend": (
+        "class FakeBackend: pass",
+        "TypeError: expected a subclass of polyrnn.Backend",
+    ),
+    "constructor fails": (
+        "from wrapped import WrappedBackend\n"
+        "class FakeBackend(WrappedBackend):\n    def __init__(self): 1 / 0",
+        "ZeroDivisionError: division by zero",
+    ),
+}
+
+
+class TestBroken:
+    @pytest.mark.parametrize("fault", BROKEN_PLUGINS)
+    def test_plugin(self, shelf: Shelf, fault: str) -> None:
+        source, summary = BROKEN_PLUGINS[fault]
+        shelf.framework("abacus", plugin=source)
+        shelf.framework("quipu")
+        registry = shelf.registry()
+        for _ in range(2):  # the error is the same when it is met again
+            with pytest.raises(polyrnn.BackendBrokenError) as caught:
+                registry.load("abacus")
+            assert str(caught.value).startswith(
+                "the backend 'abacus' of polyrnn-abacus 1.0 is broken: its plug-in "
+                f"'polyrnn_abacus' fails with {summary}"
+            )
+            assert isinstance(caught.value.__cause__, Exception)
+        assert registry.load("quipu").tensor_type.__name__ == "Array"
+        assert {entry.name: entry.state for entry in registry.statuses()}["abacus"] == "broken"
+        assert summary in status(registry, "abacus").problem
+        assert registry.framework_of(np.ndarray) == "numpy"
+        assert registry.framework_of(type(shelf.tensor("quipu", 0))) == "quipu"
+
+    @pytest.mark.parametrize("fault", BROKEN_BACKENDS)
+    def test_backend(self, shelf: Shelf, fault: str) -> None:
+        source, summary = BROKEN_BACKENDS[fault]
+        shelf.framework("abacus", backend=source)
+        shelf.framework("quipu")
+        registry = shelf.registry()
+        assert status(registry, "abacus").state == "installed"
+        with pytest.raises(polyrnn.BackendBrokenError) as caught:
+            registry.load("abacus")
+        assert str(caught.value).startswith(
+            "the backend 'abacus' of polyrnn-abacus 1.0 is broken: importing "
+            f"'polyrnn_abacus_backend:FakeBackend' fails with {summary}"
+        )
+        assert isinstance(caught.value.__cause__, Exception)
+        assert status(registry, "abacus").state == "broken"
+        assert summary in status(registry, "abacus").problem
+        assert registry.load("quipu").tensor_type.__name__ == "Array"
+
+    def test_framework_that_fails_inside(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework="import beads")
+        with pytest.raises(polyrnn.BackendBrokenError, match="No module named 'beads'") as caught:
+            shelf.registry().load("abacus")
+        assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+    def test_one_repaired_loads(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", backend="1 / 0")
+        registry = shelf.registry()
+        with pytest.raises(polyrnn.BackendBrokenError):
+            registry.load("abacus")
+        shelf.write(
+            "polyrnn_abacus_backend", "from wrapped import WrappedBackend as FakeBackend  # mended"
+        )
+        shelf.registry()
+        registry.load("abacus")
+        assert status(registry, "abacus").state == "installed"
+
+    def test_shows_in_the_listing_of_all(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", plugin="1 / 0")
+        assert next((entry.name, entry.state) for entry in polyrnn.backends()) == (
+            "abacus",
+            "broken",
+        )
+
+
+class TestNameTaken:
+    def test_polyrnn_keeps_its_names(self, shelf: Shelf) -> None:
+        shelf.distribute("a-numpy-of-mine", numpy="polyrnn_mine")
+        shelf.write("polyrnn_mine", "raise AssertionError('not to be imported')")
+        registry = shelf.registry()
+        assert registry.info("numpy").implementation == "polyrnn_numpy.backend:NumpyBackend"
+        *_, shadowed = registry.statuses()
+        assert shadowed == BackendStatus(
+            name="numpy",
+            state="shadowed",
+            version=None,
+            distribution="a-numpy-of-mine 1.0",
+            install="",
+            problem=f"the name 'numpy' belongs to polyrnn {polyrnn.__version__}",
+        )
+
+    def test_among_others_the_first_by_name_has_it(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        shelf.distribute("zz-abacus", abacus="polyrnn_zz")
+        shelf.distribute("aa-abacus", abacus="polyrnn_aa")
+        shelf.write("polyrnn_aa", PLUGIN.replace("{name}", "abacus"))
+        registry = shelf.registry()
+        registry.load("abacus")
+        assert [
+            (entry.distribution, entry.state, entry.problem)
+            for entry in registry.statuses()
+            if entry.name == "abacus"
+        ] == [
+            ("aa-abacus 1.0", "installed", ""),
+            ("polyrnn-abacus 1.0", "shadowed", "the name 'abacus' belongs to aa-abacus 1.0"),
+            ("zz-abacus 1.0", "shadowed", "the name 'abacus' belongs to aa-abacus 1.0"),
+        ]
+
+    def test_an_editable_install_beside_a_built_one_is_one_claim(self) -> None:
+        twice = [*metadata.entry_points(group="polyrnn")] * 2
+        registry = Registry(twice)
+        assert [entry.name for entry in registry.statuses()] == registry.names()
+
+    def test_two_names_for_one_plugin(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        shelf.distribute("another", counter="polyrnn_abacus")
+        registry = shelf.registry()
+        registry.load("abacus")
+        with pytest.raises(polyrnn.BackendBrokenError, match="is named 'counter', its backend"):
+            registry.load("counter")
+
+    def test_an_entry_point_of_no_distribution(self) -> None:
+        entry_point = metadata.EntryPoint("numpy", "polyrnn_numpy", "polyrnn")
+        (only,) = Registry([entry_point]).statuses()
+        assert (only.name, only.distribution) == ("numpy", "an unnamed distribution")
+
+
+class TestFrameworkOf:
+    def test_subclasses_belong_to_the_framework_of_their_base(self) -> None:
+        class Annotated(np.ndarray):
+            pass
+
+        assert Registry().framework_of(Annotated) == "numpy"
+
+    def test_whatever_a_framework_defines(self) -> None:
+        assert Registry().framework_of(np.float32) == "numpy"
+
+    @pytest.mark.parametrize("kind", [int, list, type(None), object, Shelf])
+    def test_others_belong_to_none(self, kind: type) -> None:
+        assert Registry().framework_of(kind) is None
+
+    def test_a_module_claimed_twice_belongs_to_the_first_by_name(self, shelf: Shelf) -> None:
+        shelf.framework("zither", plugin=PLUGIN.replace('("{name}",)', '("{name}", "numpy")'))
+        assert shelf.registry().framework_of(np.ndarray) == "numpy"
