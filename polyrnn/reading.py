@@ -51,7 +51,7 @@ class Reader:
         """Convert one value; `where` names it should that fail."""
         if isinstance(value, self.backend.tensor_type):
             return value
-        framework = registry.installed().framework_of(type(value))
+        framework = registry.framework_of(type(value))
         if framework not in (None, NEUTRAL, self.choice.name):
             raise TypeError(
                 f"{where()}: expected a tensor of {self.choice.name}, which "

@@ -4,11 +4,11 @@ import difflib
 import importlib
 import importlib.util
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pluggy
 
@@ -19,6 +19,8 @@ from polyrnn.errors import (
     BackendNotInstalledError,
     UnknownBackendError,
 )
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 HOME = "polyrnn"
 """The distribution whose claim to a name goes before the claims of others."""
@@ -233,6 +235,22 @@ def _instantiate(reference: str) -> Backend:
 def installed() -> Registry:
     """Give the registry of what is installed, made at first use and then kept."""
     return Registry()
+
+
+def constant_in_traces(function: Function) -> Function:
+    """Mark a function that torch.compile calls as it traces, and whose result it keeps.
+
+    What is imported and what the surroundings say cannot be traced. The attribute
+    is how the mark is set without importing torch.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@constant_in_traces
+def framework_of(kind: type) -> str | None:
+    """Name the installed backend whose framework defines a type or one of its bases."""
+    return installed().framework_of(kind)
 
 
 def install_command(info: BackendInfo) -> str:

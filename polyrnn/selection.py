@@ -15,6 +15,9 @@ ENVIRONMENT_VARIABLE = "POLYRNN_BACKEND"
 NEUTRAL = "numpy"
 """The backend whose tensors any other takes, and the one used when nothing else chooses."""
 
+DEFAULT = "default"
+"""What chooses a backend where nothing else does."""
+
 
 class Choice(NamedTuple):
     """A backend, its name, and the words that say what chose it."""
@@ -124,19 +127,49 @@ def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
     Returns:
         The backend, loaded, with what chose it.
     """
-    said = _said(backend)
-    if said is not None:
-        return said
-    known = registry.installed()
+    if isinstance(backend, Backend):
+        return _explicit(backend, f"backend={_spell(backend)}")
+    key = _say(backend)
+    if key is not None:
+        return _choices[key]
     found: str | None = None
     for argument, leaf_path, leaf in _leaves(arguments):
-        name = known.framework_of(type(leaf))
+        name = registry.framework_of(type(leaf))
         if name is None or name == found:
             continue
         if name != NEUTRAL:
-            return Choice(known.load(name), name, f"the {name} tensor {argument}{leaf_path()}")
+            loaded = _choices[_load(name)].backend
+            return Choice(loaded, name, f"the {name} tensor {argument}{leaf_path()}")
         found = name
-    return Choice(known.load(NEUTRAL), NEUTRAL, "nothing that was passed, so by default")
+    return _choices[_load(NEUTRAL)]
+
+
+_choices: dict[str, Choice] = {}
+"""Every choice that was made, by the key that `_say` or `_load` answers.
+
+torch.compile traces neither imports nor context variables. It calls these two, keeps
+the key they answer, and finds the choice here, as an object that it can trace.
+"""
+
+
+@registry.constant_in_traces
+def _say(backend: str | None) -> str | None:
+    """Answer with the key of what is said outright; with `None` where nothing is."""
+    choice = _said(backend)
+    return None if choice is None else _keep(choice)
+
+
+@registry.constant_in_traces
+def _load(name: str) -> str:
+    """Answer with the key of a backend that is not said but found."""
+    backend = registry.installed().load(name)
+    return _keep(Choice(backend, name, "nothing that was passed, so by default"))
+
+
+def _keep(choice: Choice) -> str:
+    key = f"{choice.reason} {id(choice.backend)}"
+    _choices.setdefault(key, choice)
+    return key
 
 
 def _said(backend: str | Backend | None) -> Choice | None:
@@ -147,8 +180,26 @@ def _said(backend: str | Backend | None) -> Choice | None:
         return in_use[-1]
     name = os.environ.get(ENVIRONMENT_VARIABLE)
     if name:
-        return _explicit(name, f"the environment variable {ENVIRONMENT_VARIABLE}={name}")
+        return _explicit(name, _by_environment(name))
     return None
+
+
+def standing_choice() -> tuple[str, str]:
+    """Tell which backend a call gets that says nothing and passes no tensors, and by what.
+
+    Nothing is imported, so the name may be that of a backend that does not work.
+    """
+    in_use = _in_use.get()
+    if in_use:
+        return in_use[-1].name, in_use[-1].reason
+    name = os.environ.get(ENVIRONMENT_VARIABLE)
+    if name:
+        return name, _by_environment(name)
+    return NEUTRAL, DEFAULT
+
+
+def _by_environment(name: str) -> str:
+    return f"the environment variable {ENVIRONMENT_VARIABLE}={name}"
 
 
 def _explicit(backend: str | Backend, reason: str) -> Choice:

@@ -172,7 +172,8 @@ def make_body(plan: Plan, step: Step) -> Body:
     ranks = _mask_ranks(plan)
     state_masks = [input_count + ranks.index(_rank(plan, state)) for state in plan.states]
 
-    def body(carry: Carry, slices: list[Tensor]) -> tuple[Carry, list[Tensor]]:
+    # Quoted, because torch.compile meets this definition and cannot subscript types.
+    def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
         states, held = carry
         assert states is not None
         output, new_states = step(slices[:input_count], states)
