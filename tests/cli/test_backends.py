@@ -1,0 +1,149 @@
+"""``polyrnn backends``: what it lists, what it says is chosen, and what it leaves alone."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from shelf import BACKEND, FRAMEWORK, Shelf
+
+import polyrnn
+from polyrnn.cli.group import group
+
+
+def listing(*arguments: str) -> Result:
+    finished = CliRunner().invoke(group, ["backends", *arguments])
+    assert finished.exit_code == 0, finished.output
+    return finished
+
+
+def facts(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(listing(*arguments, "--json").stdout)
+    return found
+
+
+def row(name: str, *arguments: str) -> dict[str, Any]:
+    found: dict[str, Any]
+    (found,) = (row for row in facts(*arguments)["backends"] if row["name"] == name)
+    return found
+
+
+def words(line_of: str) -> list[str]:
+    """Split the row of one backend in the table."""
+    table = listing().stdout.partition("\n\n")[0].splitlines()
+    (line,) = (line for line in table if line.startswith(f"{line_of} "))
+    return line.split()
+
+
+class TestList:
+    def test_a_row_tells_state_version_and_distribution(self) -> None:
+        status = next(status for status in polyrnn.backends() if status.name == "numpy")
+        assert words("numpy") == ["numpy", "installed", status.version, "polyrnn", "0.1.0"]
+
+    def test_json_is_what_backends_tells(self) -> None:
+        assert facts()["backends"] == [asdict(status) for status in polyrnn.backends()]
+        assert facts()["polyrnn"] == polyrnn.__version__
+
+    def test_what_is_missing_comes_with_its_install_command(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=None)
+        assert words("abacus") == ["abacus", "missing", "polyrnn-abacus", "1.0"]
+        assert "To install what is missing:\n" in listing().stdout
+        assert "  pip install polyrnn-abacus\n" in listing().stdout
+
+    def test_a_broken_plugin_is_named_with_its_distribution(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", plugin="raise RuntimeError('no beads')")
+        assert words("abacus") == ["abacus", "broken", "polyrnn-abacus", "1.0"]
+        last = listing().stdout.splitlines()[-1]
+        assert last.startswith("  abacus (polyrnn-abacus 1.0): ")
+        assert last.endswith("RuntimeError: no beads")
+
+    def test_a_claim_to_a_taken_name_is_named_with_its_distribution(self, shelf: Shelf) -> None:
+        shelf.distribute("polyrnn-usurper", numpy="polyrnn_usurper")
+        assert listing().stdout.splitlines()[-1] == (
+            "  numpy (polyrnn-usurper 1.0): the name 'numpy' belongs to polyrnn 0.1.0"
+        )
+
+    def test_nothing_out_of_order_is_not_mentioned(self) -> None:
+        assert "Out of order" not in listing().stdout
+
+
+class TestChosen:
+    def test_by_default(self) -> None:
+        assert "\nChosen now: numpy, by default.\n" in listing().stdout
+        assert facts()["chosen"] == {"name": "numpy", "reason": "default", "problem": ""}
+
+    def test_by_the_environment_without_importing_it(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shelf.framework("abacus")
+        monkeypatch.setenv("POLYRNN_BACKEND", "abacus")
+        reason = "the environment variable POLYRNN_BACKEND=abacus"
+        assert f"\nChosen now: abacus, by {reason}.\n" in listing().stdout
+        assert facts()["chosen"] == {"name": "abacus", "reason": reason, "problem": ""}
+        assert "abacus" not in sys.modules
+
+    def test_by_a_block(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        with polyrnn.use_backend("abacus"):
+            assert facts()["chosen"]["reason"] == "polyrnn.use_backend('abacus')"
+
+    def test_the_same_as_a_call_chooses(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shelf.framework("abacus")
+        monkeypatch.setenv("POLYRNN_BACKEND", "abacus")
+        last, _, _ = polyrnn.rnn(lambda x, states: (x, []), [[[1.0]]], [])
+        assert type(last).__module__ == facts()["chosen"]["name"]
+
+    def test_an_unknown_name_is_said_to_be_unknown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("POLYRNN_BACKEND", "numpi")
+        with pytest.raises(polyrnn.UnknownBackendError) as refused:
+            polyrnn.rnn(lambda x, states: (x, []), [[[1.0]]], [])
+        assert facts()["chosen"]["problem"] == str(refused.value)
+        assert f"\nThat does not work: {refused.value}\n" in listing().stdout
+
+    def test_a_missing_framework_is_said_to_be_missing(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shelf.framework("abacus", framework=None)
+        monkeypatch.setenv("POLYRNN_BACKEND", "abacus")
+        assert facts()["chosen"]["problem"] == "abacus is not installed"
+
+    def test_a_usurper_does_not_count(self, shelf: Shelf) -> None:
+        shelf.distribute("polyrnn-usurper", numpy="polyrnn_usurper")
+        assert facts()["chosen"]["problem"] == ""
+
+
+class TestDevices:
+    DEVICES = BACKEND + "    def devices(self):\n        return ['rod:0', 'rod:1']\n"
+    BROKEN = BACKEND + "    def devices(self):\n        raise OSError('no driver')\n"
+
+    def test_they_are_listed_on_request(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", backend=self.DEVICES)
+        assert row("abacus", "--devices")["devices"] == ["rod:0", "rod:1"]
+        assert "rod:0, rod:1" in listing("--devices").stdout
+
+    def test_nothing_is_imported_otherwise(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", backend=self.DEVICES)
+        assert "devices" not in row("abacus")
+        assert "abacus" not in sys.modules
+
+    def test_an_import_tells_the_version_that_the_metadata_do_not(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=FRAMEWORK + "\n__version__ = '3.1'\n")
+        assert row("abacus")["version"] is None
+        assert row("abacus", "--devices")["version"] == "3.1"
+
+    def test_an_import_that_fails_is_told_and_harms_no_other(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework="raise OSError('no beads')")
+        assert row("abacus", "--devices")["state"] == "broken"
+        assert "OSError: no beads" in row("abacus", "--devices")["problem"]
+        assert row("numpy", "--devices")["devices"] == ["cpu"]
+
+    def test_a_list_that_fails_is_told_and_harms_no_other(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", backend=self.BROKEN)
+        found = row("abacus", "--devices")
+        assert found["state"] == "broken"
+        assert found["problem"] == "listing its devices fails with OSError: no driver"
+        assert row("numpy", "--devices")["devices"] == ["cpu"]
