@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from polyrnn import nests
 from polyrnn.backend import Backend, Tensor
-from polyrnn.reading import NUMBER_KINDS, Reader
+from polyrnn.reading import NUMBER_KINDS, Reader, written_out
 from polyrnn.sizes import Sizes, same_size, sizes_agree
 
 
@@ -59,11 +60,11 @@ def _host_integers(lengths: Any) -> Any:
     """Give lengths that are known on the host as an array; `None` where they are not."""
     import numpy
 
-    if isinstance(lengths, numpy.ndarray | numpy.generic | int | float | complex | list):
-        try:
-            return numpy.asarray(lengths)
-        except ValueError as error:
-            raise ValueError(f"input_length: expected integers, got {lengths!r}") from error
+    if isinstance(lengths, numpy.ndarray | numpy.generic) or nests.is_number(lengths):
+        return numpy.asarray(lengths)
+    # A list may hold tensors, whose values are not to be read.
+    if nests.is_number_list(lengths):
+        return written_out("input_length", lengths)
     return None
 
 

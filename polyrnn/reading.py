@@ -24,7 +24,7 @@ class Reader:
         """Take apart a nest, in which a list of numbers is a tensor written out."""
         leaves, structure = self.backend.flatten(tree)
         if any(nests.is_number(leaf) for leaf in leaves):
-            return self.backend.flatten(_written_out(argument, tree))
+            return self.backend.flatten(written_out(argument, tree))
         return leaves, structure
 
     def read_entries(self, argument: str, entries: Any) -> tuple[list[Any], Any]:
@@ -35,7 +35,7 @@ class Reader:
             entries = [entries]
         leaves, structure = self.backend.flatten(list(entries))
         if any(nests.is_number(leaf) for leaf in leaves):
-            return self.backend.flatten([_written_out(argument, entry) for entry in entries])
+            return self.backend.flatten([written_out(argument, entry) for entry in entries])
         return leaves, structure
 
     def convert(self, argument: str, leaves: list[Any], structure: Any) -> list[Tensor]:
@@ -72,6 +72,8 @@ class Reader:
 
     def follow(self, value: Any, argument: str) -> Tensor:
         """Convert one value and bring it to the device of the inputs."""
+        if isinstance(value, list):
+            value = written_out(argument, value)
         return self.backend.convert(self.tensor(value, lambda: argument), self.like)
 
 
@@ -90,7 +92,8 @@ def kind_of(value: Any) -> str:
     )
 
 
-def _written_out(argument: str, tree: Any) -> Any:
+def written_out(argument: str, tree: Any) -> Any:
+    """Replace the lists of numbers in one argument by the arrays that they spell."""
     try:
         return nests.written_out_to_arrays(tree)
     except ValueError as error:

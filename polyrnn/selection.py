@@ -204,7 +204,7 @@ def _by_environment(name: str) -> str:
 
 def _explicit(backend: str | Backend, reason: str) -> Choice:
     if isinstance(backend, Backend):
-        return Choice(backend, type(backend).__name__, reason)
+        return Choice(backend, _framework(backend) or type(backend).__name__, reason)
     if not isinstance(backend, str):
         raise TypeError(
             f"backend: expected a name or a polyrnn.Backend, got {type(backend).__qualname__}"

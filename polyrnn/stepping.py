@@ -61,6 +61,7 @@ class Step:
             self._plain_states
             and isinstance(new_states, list | tuple)
             and len(new_states) == len(states)
+            and all(isinstance(new, self._kind) for new in new_states)
         ):
             leaves = list(new_states)
         else:
@@ -72,7 +73,7 @@ class Step:
         is_sequence = isinstance(new_states, list | tuple)
         # One state may come back bare; it may be a list or tuple itself.
         readings = [list(new_states)] if is_sequence else []
-        if len(self._states) == 1:
+        if len(self._states) == 1 and not (is_sequence and self._plain_states):
             readings.append([new_states])
         for reading in readings:
             leaves, structure = backend.flatten(reading)
