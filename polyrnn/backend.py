@@ -9,7 +9,12 @@ from typing import Any, ClassVar, TypeAlias
 from polyrnn import nests
 
 Tensor: TypeAlias = Any
-"""A tensor of the backend's framework; it has ``shape``, ``dtype``, operators and indexing."""
+"""A tensor of the backend's framework.
+
+The front end asks it for ``shape`` and ``dtype``, indexes every axis of it or ends in ``...``
+(``x[-1, ...]``, ``x[:, None]``, ``x[..., 0]``, ``x[::-1, ...]``), writes ``x & ~x`` for booleans
+and ``x + 1`` for floats; everything else goes through the methods of the `Backend`.
+"""
 
 Carry: TypeAlias = tuple[list[Tensor] | None, ...]
 """What a loop hands from step to step; an entry that is `None` starts as zeros."""
@@ -163,7 +168,7 @@ class Backend(ABC):
 
     def flip(self, x: Tensor) -> Tensor:
         """Reverse the first axis."""
-        return x[::-1]
+        return x[::-1, ...]
 
     def shape(self, x: Tensor) -> tuple[Any, ...] | None:
         """Give the static shape: integers where known, else `None` or a symbolic dimension.

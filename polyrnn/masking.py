@@ -109,7 +109,8 @@ def without_padding(backend: Backend, mask: Tensor, x: Tensor) -> Tensor:
     first = backend.first_true(mask)
     sample, valid = backend.take(x, first), backend.take(mask, first)
     first = backend.first_true(valid[:, None])
-    other, any_valid = backend.take(sample[:, None], first), backend.take(valid[:, None], first)
+    other = backend.take(sample[:, None, ...], first)
+    any_valid = backend.take(valid[:, None], first)
     nothing = backend.select(any_valid & ~any_valid, other, None)
     if backend.dtype_name(x).startswith(("float", "bfloat", "complex")):
         nothing = nothing + 1

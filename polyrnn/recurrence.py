@@ -174,9 +174,9 @@ def _results(
         walked = backend.flip(plan.mask) if plan.reverse else plan.mask
         stacked = [backend.select(walked, output) for output in stacked]
         if held is not None:
-            held = [backend.select(walked[-1], output) for output in held]
-    last = held if held is not None else [output[-1] for output in stacked]
-    outputs = stacked if plan.return_all_outputs else [output[None] for output in last]
+            held = [backend.select(walked[-1, ...], output) for output in held]
+    last = held if held is not None else [output[-1, ...] for output in stacked]
+    outputs = stacked if plan.return_all_outputs else [output[None, ...] for output in last]
     if not plan.time_major:
         outputs = [_batch_major(backend, output) for output in outputs]
     return last, outputs
