@@ -212,6 +212,16 @@ def _explicit(backend: str | Backend, reason: str) -> Choice:
     return Choice(registry.installed().load(backend), backend, reason)
 
 
+def _framework(backend: Backend) -> str | None:
+    """Name the framework of a backend that was handed over as an object."""
+    kinds = backend.tensor_type
+    for kind in kinds if isinstance(kinds, tuple) else (kinds,):
+        name = registry.framework_of(kind)
+        if name is not None:
+            return name
+    return None
+
+
 def _spell(backend: str | Backend) -> str:
     return repr(backend) if isinstance(backend, str) else type(backend).__name__
 
