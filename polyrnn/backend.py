@@ -181,6 +181,15 @@ class Backend(ABC):
         """Name the dtype as NumPy does: ``float32``, ``bfloat16``, ``int64``, ``bool``."""
         return str(x.dtype)
 
+    def integers(self, array: Any) -> list[int]:
+        """List the values of a NumPy array of integers of rank 0 or 1, so that they can be checked.
+
+        Nothing is listed of any other array, nor where a compiler traces the array
+        and would have to wait for its values.
+        """
+        known = array.dtype.kind in "iu" and array.ndim < 2
+        return array.reshape(-1).tolist() if known else []
+
     def devices(self) -> list[str]:
         """Name the devices a tensor may be on, as the framework does; empty where it says none."""
         return []

@@ -39,10 +39,9 @@ def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tenso
     if same_size(lengths, sizes.time):
         # An integer that says what the time axis says masks nothing.
         return None
-    host = _host_integers(lengths)
-    if host is not None:
-        lengths = host
-        _check_host_lengths(host, sizes)
+    if nests.is_number_list(lengths):
+        lengths = written_out("input_length", lengths)
+    _check_range(lengths, _host_integers(backend, lengths), sizes)
     lengths = reader.follow(lengths, "input_length")
     name = backend.dtype_name(lengths)
     if not name.startswith(("int", "uint")):
@@ -56,26 +55,27 @@ def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tenso
     return backend.length_mask(lengths, x)
 
 
-def _host_integers(lengths: Any) -> Any:
-    """Give lengths that are known on the host as an array; `None` where they are not."""
+def _host_integers(backend: Backend, lengths: Any) -> list[int]:
+    """List the integers that are known on the host, and nothing where none are."""
     import numpy
 
-    if isinstance(lengths, numpy.ndarray | numpy.generic) or nests.is_number(lengths):
-        return numpy.asarray(lengths)
-    # A list may hold tensors, whose values are not to be read.
-    if nests.is_number_list(lengths):
-        return written_out("input_length", lengths)
-    return None
+    if nests.is_number(lengths):
+        # What is no integer is refused for its dtype.
+        return [lengths] if isinstance(lengths, int) and not isinstance(lengths, bool) else []
+    # A tensor may live anywhere, and its values are not to be read. The types stand in a
+    # tuple because torch.compile cannot trace their union.
+    is_array = isinstance(lengths, (numpy.ndarray, numpy.generic))
+    return backend.integers(lengths) if is_array else []
 
 
-def _check_host_lengths(lengths: Any, sizes: Sizes) -> None:
-    if lengths.dtype.kind not in "iu" or lengths.ndim > 1:
-        return  # what is no integer, and what has another shape, is refused for that
-    least = 1 if lengths.ndim == 0 else 0
-    most = sizes.time if isinstance(sizes.time, int) else None
-    for position, length in enumerate(lengths.reshape(-1).tolist()):
+def _check_range(lengths: Any, integers: list[int], sizes: Sizes) -> None:
+    for position, length in enumerate(integers):
+        single = isinstance(lengths, int) or lengths.ndim == 0
+        # Among the lengths of several samples one may be 0, which masks all of it.
+        least = 1 if single else 0
+        most = sizes.time if isinstance(sizes.time, int) else None
         if length < least or (most is not None and length > most):
-            where = f"input_length[{position}]" if lengths.ndim else "input_length"
+            where = "input_length" if single else f"input_length[{position}]"
             raise ValueError(
                 f"{where}: expected {least} to {most if most is not None else 'time'}, got {length}"
             )
