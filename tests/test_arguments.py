@@ -1,0 +1,424 @@
+"""Every error about an argument: its type, its whole text, and the path of the leaf."""
+
+import re
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polyrnn
+
+BATCH, TIME, WIDTH = 2, 3, 4
+
+X = np.ones((BATCH, TIME, WIDTH), np.float32)
+H = np.zeros((BATCH, WIDTH), np.float32)
+
+Pair = namedtuple("Pair", "left right")
+
+
+def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+    return x, [states[0]]
+
+
+def refused(error: type[Exception], text: str, **arguments: Any) -> None:
+    call: dict[str, Any] = {"step_function": step, "inputs": X, "initial_states": [H]}
+    with pytest.raises(error) as caught:
+        polyrnn.rnn(**(call | arguments))
+    assert type(caught.value) is error
+    assert str(caught.value) == text
+
+
+class TestStepFunction:
+    @pytest.mark.parametrize(
+        ("value", "kind"), [(None, "NoneType"), ("step", "str"), (X, "numpy.ndarray")]
+    )
+    def test_is_callable(self, value: Any, kind: str) -> None:
+        refused(TypeError, f"step_function: expected a callable, got {kind}", step_function=value)
+
+
+FLAGS = ["go_backwards", "unroll", "time_major", "zero_output_for_mask", "return_all_outputs"]
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+class TestFlags:
+    @pytest.mark.parametrize(
+        ("value", "kind"),
+        [
+            (1, "int"),
+            (0, "int"),
+            (None, "NoneType"),
+            ("no", "str"),
+            (np.array(True), "numpy.ndarray"),
+            (np.int64(1), "numpy.int64"),
+        ],
+    )
+    def test_is_true_or_false(self, flag: str, value: Any, kind: str) -> None:
+        refused(TypeError, f"{flag}: expected True or False, got {kind}", **{flag: value})
+
+    @pytest.mark.parametrize("value", [True, False])
+    def test_may_be_a_bool_of_numpy(self, flag: str, value: bool) -> None:
+        x = np.arange(X.size, dtype=np.float32).reshape(X.shape)
+        mask = x[..., 0] > 0
+        mask = np.ones((TIME, TIME), bool) if flag == "time_major" else mask
+        x = np.ones((TIME, TIME, WIDTH), np.float32) if flag == "time_major" else x
+        results = [
+            polyrnn.rnn(lambda x, s: (x, s), x, [x[:, 0]], mask=mask, **{flag: kind(value)})[1]
+            for kind in (bool, np.bool_)
+        ]
+        np.testing.assert_array_equal(*results)
+
+
+class TestInputs:
+    @pytest.mark.parametrize("empty", [None, [], (), {}, [None, {"a": ()}]])
+    def test_hold_a_tensor(self, empty: Any) -> None:
+        refused(ValueError, "inputs: expected at least one tensor, got an empty nest", inputs=empty)
+
+    @pytest.mark.parametrize("rank", [0, 1, 2])
+    def test_have_rank_3(self, rank: int) -> None:
+        x = np.ones(X.shape[:rank])
+        refused(
+            ValueError,
+            f"inputs: expected (batch, time, ...) with rank 3 or more, got shape {x.shape}",
+            inputs=x,
+        )
+
+    def test_name_the_leaf_and_the_layout(self) -> None:
+        refused(
+            ValueError,
+            "inputs['a'][1]: expected (time, batch, ...) with rank 3 or more, got shape (2, 3)",
+            inputs={"a": [X, X[..., 0]]},
+            time_major=True,
+        )
+
+    def test_name_the_field(self) -> None:
+        refused(
+            ValueError,
+            "inputs.right: expected (batch, time, ...) with rank 3 or more, got shape (2,)",
+            inputs=Pair(X, X[:, 0, 0]),
+        )
+
+    def test_agree_on_time(self) -> None:
+        refused(
+            ValueError,
+            "inputs['b']: expected time 3 as in inputs['a'], got 2 in shape (2, 2, 4)",
+            inputs={"a": X, "b": X[:, :2]},
+        )
+
+    def test_agree_on_batch(self) -> None:
+        refused(
+            ValueError,
+            "inputs[1]: expected batch 2 as in inputs[0], got 1 in shape (1, 3, 4)",
+            inputs=(X, X[:1]),
+        )
+
+    def test_agree_in_the_layout_that_is_said(self) -> None:
+        refused(
+            ValueError,
+            "inputs[1]: expected time 2 as in inputs[0], got 1 in shape (1, 3, 4)",
+            inputs=(X, X[:1]),
+            time_major=True,
+        )
+
+    @pytest.mark.parametrize("time_major", [False, True])
+    def test_have_a_time_step(self, time_major: bool) -> None:
+        axes = "(time, batch, ...)" if time_major else "(batch, time, ...)"
+        x = X[:, :0]
+        refused(
+            ValueError,
+            f"inputs: expected {axes} with at least one time step, got none",
+            inputs=x.swapaxes(0, 1) if time_major else x,
+            time_major=time_major,
+        )
+
+    def test_may_have_an_empty_batch(self) -> None:
+        x, mask = np.ones((0, 3, 4)), np.ones((0, 3), bool)
+        last, outputs, (state,) = polyrnn.rnn(step, x, [x[:, 0]], mask=mask)
+        assert (last.shape, outputs.shape, state.shape) == ((0, 4), (0, 3, 4), (0, 4))
+
+    @pytest.mark.parametrize(
+        ("value", "kind", "dtype"),
+        [("text", "str", "<U4"), (object(), "object", "object"), (b"text", "bytes", "|S4")],
+    )
+    def test_are_numbers(self, value: Any, kind: str, dtype: str) -> None:
+        refused(
+            TypeError,
+            f"inputs['a']: expected a tensor, got {kind}, which cannot be made one of numpy: "
+            f"dtype {dtype} does not hold numbers",
+            inputs={"a": value},
+        )
+
+    def test_are_lists_of_equal_length(self) -> None:
+        with pytest.raises(ValueError, match="^inputs: expected lists of equal length: ") as caught:
+            polyrnn.rnn(step, [[[1.0], [1.0, 2.0]]], [H])
+        assert isinstance(caught.value.__cause__, ValueError)
+
+
+class TestStates:
+    def test_are_numbers(self) -> None:
+        refused(
+            TypeError,
+            "initial_states[0]['h']: expected a tensor, got str, which cannot be made one of "
+            "numpy: dtype <U1 does not hold numbers",
+            initial_states=[{"h": "h"}],
+        )
+
+    def test_none_where_there_is_no_state(self) -> None:
+        def count(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+            assert states == []
+            return x, []
+
+        assert polyrnn.rnn(count, X, None)[2] == []
+
+    @pytest.mark.parametrize("named", ["mask", "input_length"])
+    @pytest.mark.parametrize("states", [[], (), None])
+    def test_are_needed_where_steps_are_masked(self, named: str, states: Any) -> None:
+        masking = {"mask": np.ones((BATCH, TIME))} if named == "mask" else {"input_length": [1, 2]}
+        refused(
+            ValueError,
+            f"{named}: expected initial_states to hold still when masked, got none",
+            initial_states=states,
+            **masking,
+        )
+
+    @pytest.mark.parametrize(
+        ("shape", "named", "masking"),
+        [
+            ((), "mask", {"mask": np.ones((BATCH, TIME))}),
+            ((3, 2), "mask", {"mask": np.ones((BATCH, TIME, 1))}),
+            ((5,), "input_length", {"input_length": np.array([1, 3])}),
+            ((), "input_length", {"input_length": 2}),
+        ],
+    )
+    def test_have_the_batch_first_where_steps_are_masked(
+        self, shape: tuple[int, ...], named: str, masking: dict[str, Any]
+    ) -> None:
+        refused(
+            ValueError,
+            f"initial_states[1][0]: expected the batch (2) as the first axis, for {named} is "
+            f"given; got shape {shape}",
+            initial_states=[H, (np.zeros(shape),)],
+            **masking,
+        )
+
+    def test_have_any_shape_elsewhere(self) -> None:
+        _, outputs, (count,) = polyrnn.rnn(lambda x, s: (x + s[0], [s[0] + 1]), X, [np.array(0)])
+        assert (outputs[0, :, 0].tolist(), count) == ([1, 2, 3], 3)
+
+
+class TestConstants:
+    def test_are_numbers(self) -> None:
+        refused(
+            TypeError,
+            "constants[1]: expected a tensor, got type, which cannot be made one of numpy: "
+            "dtype object does not hold numbers",
+            constants=[H, dict],
+        )
+
+    def test_are_lists_of_equal_length(self) -> None:
+        with pytest.raises(ValueError, match=r"^constants: expected lists of equal length: "):
+            polyrnn.rnn(step, X, [H], constants=([[1.0], [1.0, 2.0]],))
+
+    @pytest.mark.parametrize("constants", [H, [H], (H,)])
+    def test_what_is_no_sequence_is_one(self, constants: Any) -> None:
+        def take(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+            state, constant = states
+            assert constant is H
+            return x, [state]
+
+        polyrnn.rnn(take, X, [H], constants=constants)
+
+    def test_are_handed_over_anew_each_step(self) -> None:
+        def spoil(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+            assert len(states) == 2
+            states.clear()
+            return x, [H]
+
+        polyrnn.rnn(spoil, X, [H], constants=[H])
+
+
+class TestMask:
+    @pytest.mark.parametrize(
+        "shape",
+        [(), (2,), (3,), (3, 2), (2, 4), (1, 3), (2, 1), (2, 3, 4), (2, 3, 1, 1), (1, 2, 3)],
+    )
+    def test_has_the_first_two_axes_of_the_inputs(self, shape: tuple[int, ...]) -> None:
+        refused(
+            ValueError,
+            "mask: expected shape (2, 3) or (2, 3, 1) for inputs whose first two axes are "
+            f"(2, 3), got {shape}",
+            mask=np.ones(shape, bool),
+        )
+
+    def test_follows_the_layout(self) -> None:
+        refused(
+            ValueError,
+            "mask: expected shape (3, 2) or (3, 2, 1) for inputs whose first two axes are "
+            "(3, 2), got (2, 3)",
+            inputs=X.swapaxes(0, 1),
+            mask=np.ones((BATCH, TIME), bool),
+            time_major=True,
+        )
+
+    @pytest.mark.parametrize(
+        "dtype", ["datetime64[s]", "timedelta64[s]", "<U3", "S1", "object", "i4,f4"]
+    )
+    def test_is_bool_or_numbers(self, dtype: str) -> None:
+        mask = np.zeros((BATCH, TIME), dtype)
+        refused(
+            ValueError,
+            f"mask: expected bool or numbers, got dtype {mask.dtype}",
+            mask=mask,
+        )
+
+    def test_is_a_tensor(self) -> None:
+        refused(
+            TypeError,
+            "mask: expected a tensor, got dict, which cannot be made one of numpy: dtype object "
+            "does not hold numbers",
+            mask={"a": X},
+        )
+
+    def test_is_of_lists_of_equal_length(self) -> None:
+        with pytest.raises(ValueError, match=r"^mask: expected lists of equal length: "):
+            polyrnn.rnn(step, X, [H], mask=[[1, 1, 1], [1]])
+
+
+class TestLengths:
+    @pytest.mark.parametrize("length", [0, -1, TIME + 1])
+    @pytest.mark.parametrize("kind", [int, np.int8, np.array])
+    def test_one_for_all_is_from_1_to_time(self, length: int, kind: Any) -> None:
+        refused(
+            ValueError,
+            f"input_length: expected 1 to 3, got {length}",
+            input_length=kind(length),
+        )
+
+    def test_one_beyond_every_integer_type_is_out_of_range_too(self) -> None:
+        refused(ValueError, f"input_length: expected 1 to 3, got {2**70}", input_length=2**70)
+
+    @pytest.mark.parametrize(("length", "position"), [(-1, 0), (TIME + 1, 1)])
+    @pytest.mark.parametrize("kind", [list, np.array])
+    def test_one_for_each_is_from_0_to_time(self, length: int, position: int, kind: Any) -> None:
+        lengths = [1, 1]
+        lengths[position] = length
+        refused(
+            ValueError,
+            f"input_length[{position}]: expected 0 to 3, got {length}",
+            input_length=kind(lengths),
+        )
+
+    @pytest.mark.parametrize(
+        ("lengths", "dtype"),
+        [
+            (2.0, "float64"),
+            (True, "bool"),
+            (1j, "complex128"),
+            ([1.0, 2.0], "float64"),
+            ([True, False], "bool"),
+            (np.ones(BATCH, np.float32), "float32"),
+        ],
+    )
+    def test_are_integers(self, lengths: Any, dtype: str) -> None:
+        refused(
+            ValueError,
+            f"input_length: expected integers, got dtype {dtype}",
+            input_length=lengths,
+        )
+
+    @pytest.mark.parametrize("shape", [(1,), (3,), (2, 1), (2, 2)])
+    def test_are_one_or_one_for_each_sample(self, shape: tuple[int, ...]) -> None:
+        refused(
+            ValueError,
+            f"input_length: expected an integer or shape (2,), got shape {shape}",
+            input_length=np.ones(shape, int),
+        )
+
+    @pytest.mark.parametrize(
+        ("lengths", "kind", "dtype"),
+        [("2", "str", "<U1"), ({1, 2}, "set", "object"), ([None, 1], "list", "object")],
+    )
+    def test_are_numbers(self, lengths: Any, kind: str, dtype: str) -> None:
+        refused(
+            TypeError,
+            f"input_length: expected a tensor, got {kind}, which cannot be made one of numpy: "
+            f"dtype {dtype} does not hold numbers",
+            input_length=lengths,
+        )
+
+    def test_are_lists_of_equal_length(self) -> None:
+        with pytest.raises(ValueError, match=r"^input_length: expected lists of equal length: "):
+            polyrnn.rnn(step, X, [H], input_length=[[1], [1, 2]])
+
+    def test_the_whole_time_axis_masks_nothing(self) -> None:
+        state = np.array(7)  # of a shape that no mask can hold still
+        *_, (kept,) = polyrnn.rnn(lambda x, s: (x, s), X, [state], input_length=TIME)
+        assert kept == 7
+
+    @pytest.mark.parametrize("lengths", [[2, 0], (2, 0), np.array([2, 0], np.uint8)])
+    def test_mean_a_mask(self, lengths: Any) -> None:
+        by_length = polyrnn.rnn(lambda x, s: (x, [s[0] + x]), X, [H], input_length=lengths)
+        mask = [[True, True, False], [False, False, False]]
+        by_mask = polyrnn.rnn(lambda x, s: (x, [s[0] + x]), X, [H], mask=mask)
+        np.testing.assert_array_equal(by_length[1], by_mask[1])
+        np.testing.assert_array_equal(by_length[2][0], by_mask[2][0])
+        assert by_length[2][0][:, 0].tolist() == [2, 0]
+
+    def test_are_not_looked_at_beside_a_mask(self) -> None:
+        mask = np.array([[True, False, True], [True, True, False]])
+        alone = polyrnn.rnn(lambda x, s: (x, [s[0] + x]), X, [H], mask=mask)
+        both = polyrnn.rnn(
+            lambda x, s: (x, [s[0] + x]), X, [H], mask=mask, input_length=np.array([3, 1])
+        )
+        np.testing.assert_array_equal(alone[2][0], both[2][0])
+
+
+class TestNeutralValues:
+    def test_lists_of_numbers_are_tensors(self) -> None:
+        last, outputs, states = polyrnn.rnn(
+            lambda x, s: (x + s[0] + s[1], [s[0] + x]),
+            [[[1.0], [2.0]], [[3.0], [4.0]]],
+            [[[0.0], [10.0]]],
+            mask=[[1, 1], [1, 0]],
+            constants=([[100.0], [200.0]],),
+        )
+        assert outputs.tolist() == [[[101.0], [103.0]], [[213.0], [213.0]]]
+        assert last.tolist() == [[103.0], [213.0]]
+        assert [state.tolist() for state in states] == [[[3.0], [13.0]]]
+
+    def test_lists_of_numbers_stand_in_nests(self) -> None:
+        def add(x: dict[str, Any], states: list[Any]) -> tuple[Any, list[Any]]:
+            assert states == []
+            return x["a"] + x["b"][0], []
+
+        outputs = polyrnn.rnn(add, {"a": [[[1], [2]]], "b": (np.array([[[10], [20]]]),)}, [])[1]
+        assert outputs.tolist() == [[[11], [22]]]
+
+    def test_numbers_are_tensors(self) -> None:
+        def add(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+            total, constant = states
+            return x * constant, [total + 1]
+
+        last, _, (count,) = polyrnn.rnn(add, X, 0.5, constants=3)
+        assert (last[0, 0], count) == (3.0, 3.5)
+
+    def test_what_numpy_converts_is_a_tensor(self) -> None:
+        class Column:
+            def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+                return X
+
+        assert polyrnn.rnn(step, Column(), [H])[1].dtype == X.dtype
+
+
+class TestBackendArgument:
+    @pytest.mark.parametrize(("value", "kind"), [(3, "int"), (np, "module"), (["numpy"], "list")])
+    def test_is_a_name_or_a_backend(self, value: Any, kind: str) -> None:
+        refused(
+            TypeError, f"backend: expected a name or a polyrnn.Backend, got {kind}", backend=value
+        )
+
+    def test_is_for_keywords_only(self) -> None:
+        with pytest.raises(TypeError, match=re.escape("positional argument")):
+            polyrnn.rnn(
+                step, X, [H], *[False, None, None, False, None, False, False, True], "numpy"
+            )
