@@ -1,0 +1,179 @@
+"""What TensorFlow does its own way: graphs, static shapes, and Keras's tracked containers.
+
+- A graph's loop must know what it carries before it starts, so the first step
+  stands before the loop: it shows what the outputs are.
+- A graph may know a size, or not. What is known going in is known coming out.
+- Reading ``x[t]`` in a graph's loop would cost the whole of `x` at every step of
+  the gradient; a `tf.TensorArray` does not.
+"""
+
+from typing import Any, ClassVar
+
+import optree
+import tensorflow as tf
+
+from polyrnn import Backend, nests, python_loop
+from polyrnn.backend import Body, Carry
+from polyrnn_tensorflow import functions
+
+
+class TensorFlowBackend(Backend):
+    """Computes with TensorFlow: eagerly, in graphs of every kind, and compiled by XLA.
+
+    Eagerly the step is called once for each time step. In a graph it is traced twice
+    for each trace of the graph, once for the first time step and once for the body of
+    a `tf.while_loop`, and only once where the time axis has the static length 1. With
+    ``unroll=True`` it is traced once for each time step.
+    """
+
+    tensor_type: ClassVar = tf.Tensor
+    namespace: ClassVar = functions
+
+    def transpose(self, x: Any) -> Any:
+        rank = x.shape.rank
+        rest = tf.range(2, tf.rank(x)) if rank is None else range(2, rank)
+        return tf.transpose(x, tf.concat([[1, 0], rest], 0) if rank is None else [1, 0, *rest])
+
+    def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+        if on_false is None:
+            on_false = tf.zeros_like(on_true)
+        if mask.shape.rank == 1:
+            # This one takes whole rows, of any rank; its gradient has nothing to sum up.
+            if on_false.shape != on_true.shape:
+                on_false = tf.broadcast_to(on_false, tf.shape(on_true))
+            return tf.raw_ops.Select(condition=mask, x=on_true, y=on_false)
+        missing = on_true.shape.rank - mask.shape.rank
+        return tf.where(mask[(..., *[None] * missing)] if missing else mask, on_true, on_false)
+
+    def loop(
+        self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
+    ) -> tuple[Carry, list[Any]]:
+        if unroll or tf.executing_eagerly():
+            steps = list(map(list, zip(*map(tf.unstack, xs), strict=True)))
+            return python_loop(body, carry, reversed(steps) if reverse else steps, tf.stack)
+        return _graph_loop(body, carry, xs, reverse)
+
+    def convert(self, value: Any, like: Any = None) -> Any:
+        tensor = tf.convert_to_tensor(value)
+        if like is None or not tf.executing_eagerly() or tensor.device == like.device:
+            return tensor
+        with tf.device(like.device):
+            return tf.identity(tensor)
+
+    def nonzero(self, x: Any) -> Any:
+        return tf.cast(x, tf.bool)
+
+    def length_mask(self, lengths: Any, like: Any) -> Any:
+        # Neither the type of the lengths nor that of the sizes need hold the other.
+        steps = tf.range(_length(like, tf.int64), dtype=tf.int64)[:, None]
+        mask = steps < tf.cast(lengths, tf.int64)
+        mask = tf.broadcast_to(mask, tf.shape(like)[:2])
+        return tf.ensure_shape(mask, like.shape[:2])
+
+    def first_true(self, mask: Any) -> Any:
+        # tf.argmax refuses an axis that turns out to be empty.
+        count = _length(mask, tf.int32)
+        steps = tf.range(count)[(..., *[None] * (mask.shape.rank - 1))]
+        first = tf.reduce_min(tf.where(mask, steps, count), 0)
+        return tf.where(first < count, first, 0)
+
+    def take(self, x: Any, steps: Any) -> Any:
+        if x.shape[0] is None:
+            # An axis that turns out to be empty still has to give something.
+            x = tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
+        return tf.gather_nd(x, tf.stack([steps, tf.range(tf.size(steps))], 1))
+
+    def shape(self, x: Any) -> tuple[Any, ...] | None:
+        return None if x.shape.rank is None else tuple(x.shape.as_list())
+
+    def dtype_name(self, x: Any) -> str:
+        return str(x.dtype.name)
+
+    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
+        leaves, structure = nests.flatten(tree)
+        if structure.namespace:
+            # There is a container of ours in it: a step that gets a tracked list may
+            # give back a plain one, so the structure had better be that of a plain one.
+            leaves, structure = nests.flatten(nests.unflatten(structure, leaves))
+        return leaves, structure
+
+
+def _graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[Carry, list[Any]]:
+    """Walk in a graph: the first step in plain sight, the others in a `tf.while_loop`."""
+    length = _length(xs[0], tf.int32)
+    arrays = [
+        tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x) for x in xs
+    ]
+
+    def step(position: Any, carry: Carry) -> tuple[Carry, list[Any]]:
+        place = length - 1 - position if reverse else position
+        new, outputs = body(carry, [array.read(place) for array in arrays])
+        return tuple(map(_keep_shapes, new, carry)), outputs
+
+    carry, first = step(0, carry)
+    if isinstance(length, int) and length == 1:
+        return carry, [output[None] for output in first]
+    stacks = [
+        tf.TensorArray(output.dtype, size=length, element_shape=output.shape).write(0, output)
+        for output in first
+    ]
+    absent = [entry is None for entry in carry]
+
+    def loop_body(position: Any, entries: Any, stacks: Any) -> Any:
+        before = tuple(None if gone else e for gone, e in zip(absent, entries, strict=True))
+        after, outputs = step(position, before)
+        written = [s.write(position, output) for s, output in zip(stacks, outputs, strict=True)]
+        return position + 1, [entry or [] for entry in after], written
+
+    _, entries, stacks = tf.while_loop(
+        lambda position, *_: position < length,
+        loop_body,
+        (tf.constant(1), [entry or [] for entry in carry], stacks),
+        # XLA has to know how much a gradient may have to remember.
+        maximum_iterations=length - 1,
+    )
+    last = tuple(None if gone else e for gone, e in zip(absent, entries, strict=True))
+    outputs = [stack.stack() for stack in stacks]
+    for whole, output in zip(outputs, first, strict=True):
+        whole.set_shape([xs[0].shape[0], *output.shape] if output.shape.rank is not None else None)
+    return last, outputs
+
+
+def _keep_shapes(new: list[Any] | None, old: list[Any] | None) -> list[Any] | None:
+    """Give tensors that lost static sizes those of the tensors they take the place of."""
+    if new is None or old is None:
+        return new
+    return [
+        n if n.shape == o.shape else tf.ensure_shape(n, o.shape)
+        for n, o in zip(new, old, strict=True)
+    ]
+
+
+def _length(x: Any, dtype: Any) -> Any:
+    """Give the size of the first axis: an integer where it is static."""
+    static = x.shape[0]
+    return tf.shape(x, dtype)[0] if static is None else static
+
+
+def _take_apart_tracked_containers() -> None:
+    """Have nests see the plain container in what `tf.Module` and Keras make of attributes.
+
+    The types are private; their instances are not.
+    """
+    module: Any = tf.Module()
+    module.tracked = [{}, ([],)]
+    tracked_dict, tracked_tuple = module.tracked
+    for tracked, plain in (
+        (module.tracked, list),
+        (tracked_dict, lambda node: node.__wrapped__),
+        (tracked_tuple, lambda node: node.__wrapped__),
+    ):
+        optree.register_pytree_node(
+            type(tracked),
+            lambda node, plain=plain: ((plain(node),), None),  # type: ignore[misc]
+            lambda _, children: children[0],
+            namespace=nests.NAMESPACE,
+        )
+
+
+_take_apart_tracked_containers()

@@ -1,0 +1,53 @@
+"""How the conformance suite drives TensorFlow: eagerly, in two kinds of graph, and by XLA."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+from polyrnn_conformance.harness import Capability, Function, Harness
+
+
+class TensorFlowHarness(Harness):
+    """Runs functions as they are and as graphs, of known and of unknown shapes."""
+
+    limitations: ClassVar[Mapping[Capability, str]] = {}
+
+    modes: ClassVar = ("eager", "function", "unknown", "xla")
+
+    def to_numpy(self, tensor: Any) -> Any:
+        return tensor.numpy()
+
+    def run(self, mode: str, function: Function, tensors: Sequence[Any]) -> list[Any]:
+        return list(_in_mode(mode, function, tensors)(*tensors))
+
+    def gradients(
+        self, mode: str, function: Callable[..., Any], tensors: Sequence[Any]
+    ) -> list[Any]:
+        def differentiate(*tensors: Any) -> list[Any]:
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                result = function(*tensors)
+            gradients = tape.gradient(
+                result, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+            return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+        return list(_in_mode(mode, differentiate, tensors)(*tensors))
+
+
+def _in_mode(mode: str, function: Function, tensors: Sequence[Any]) -> Function:
+    if mode == "eager":
+        return function
+    specs = tensors
+    if mode == "unknown":
+        specs = [tf.TensorSpec(_forget(tensor.shape), tensor.dtype) for tensor in tensors]
+    graph = tf.function(function, jit_compile=mode == "xla", autograph=False)
+    # Asked for by name, a graph made anew at each call draws no advice about retracing.
+    concrete: Function = graph.get_concrete_function(*specs)
+    return concrete
+
+
+def _forget(shape: tf.TensorShape) -> tf.TensorShape:
+    """Leave of a shape what a model knows: the features, and neither batch nor time."""
+    return tf.TensorShape([None] * min(2, len(shape))).concatenate(shape[2:])
