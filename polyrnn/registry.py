@@ -1,14 +1,18 @@
-"""Which backends there are: lists entry points without importing them, loads one at a time."""
+"""Which backends there are: lists entry points without importing them, loads one at a time.
 
-import difflib
+What only some calls need, and takes long to import, is imported where it is needed:
+importlib.metadata is a third of what ``import polyrnn`` would cost.
+"""
+
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pluggy
 
@@ -19,6 +23,9 @@ from polyrnn.errors import (
     BackendNotInstalledError,
     UnknownBackendError,
 )
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -62,11 +69,13 @@ class Registry:
             ``polyrnn`` that are installed.
     """
 
-    def __init__(self, entry_points: Iterable[metadata.EntryPoint] | None = None) -> None:
+    def __init__(self, entry_points: Iterable[EntryPoint] | None = None) -> None:
         if entry_points is None:
+            from importlib import metadata
+
             entry_points = metadata.entry_points(group=hookspecs.PROJECT)
-        self._entry_points: dict[str, metadata.EntryPoint] = {}
-        self._shadowed: list[metadata.EntryPoint] = []
+        self._entry_points: dict[str, EntryPoint] = {}
+        self._shadowed: list[EntryPoint] = []
         for entry_point in sorted(entry_points, key=_precedence):
             known = self._entry_points.setdefault(entry_point.name, entry_point)
             if known is not entry_point and not _same_claim(known, entry_point):
@@ -108,7 +117,7 @@ class Registry:
                     ) from error
             return self._infos[name]
 
-    def _describe(self, entry_point: metadata.EntryPoint) -> BackendInfo:
+    def _describe(self, entry_point: EntryPoint) -> BackendInfo:
         plugin = entry_point.load()
         if not self._manager.is_registered(plugin):
             self._manager.register(plugin, name=entry_point.name)
@@ -167,7 +176,7 @@ class Registry:
             )
         return tuple(statuses)
 
-    def _status(self, entry_point: metadata.EntryPoint) -> BackendStatus:
+    def _status(self, entry_point: EntryPoint) -> BackendStatus:
         name = entry_point.name
         try:
             info = self.info(name)
@@ -258,17 +267,17 @@ def install_command(info: BackendInfo) -> str:
     return f'pip install "{info.install}"' if "[" in info.install else f"pip install {info.install}"
 
 
-def _precedence(entry_point: metadata.EntryPoint) -> tuple[bool, str]:
+def _precedence(entry_point: EntryPoint) -> tuple[bool, str]:
     distribution = _distribution(entry_point)
     return distribution.partition(" ")[0] != HOME, distribution
 
 
-def _same_claim(one: metadata.EntryPoint, other: metadata.EntryPoint) -> bool:
+def _same_claim(one: EntryPoint, other: EntryPoint) -> bool:
     # An editable install beside a built one lists the same entry point twice.
     return one.value == other.value and _distribution(one) == _distribution(other)
 
 
-def _distribution(entry_point: metadata.EntryPoint) -> str:
+def _distribution(entry_point: EntryPoint) -> str:
     distribution = entry_point.dist
     if distribution is None:
         return "an unnamed distribution"
@@ -276,6 +285,8 @@ def _distribution(entry_point: metadata.EntryPoint) -> str:
 
 
 def _unknown(name: str, names: list[str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, names, n=1)
     suggestion = f"; did you mean {close[0]!r}?" if close else "."
     return f"no backend is named {name!r}{suggestion} There are: {', '.join(names)}."
@@ -302,6 +313,8 @@ def _is_installed(module: str) -> bool:
 
 
 def _version(info: BackendInfo) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(info.distribution or info.modules[0])
     except metadata.PackageNotFoundError:
