@@ -1,0 +1,131 @@
+"""What polyrnn claims besides its ratios, each with its bound and how it is put to the test."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from polyrnn.benchmark.results import Finding
+from polyrnn.benchmark.scenarios import MODES, Mode, Sizes, mode_of
+
+Ask: TypeAlias = Callable[..., dict[str, float]]
+"""``(mode, probe, **arguments) -> figures``, taken in a process of their own."""
+
+MEGABYTE = 1e6
+
+SHORT, LONG = 200, 20_000
+"""Lengths between which whatever grows with time shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something that is promised.
+
+    Args:
+        name: The claim in a few words.
+        modes: The modes of which it is claimed.
+        bound: The largest figure that upholds it.
+        unit: The unit of the bound.
+        measure: Gives the figure, and the figures behind it in words.
+    """
+
+    name: str
+    modes: tuple[Mode, ...]
+    bound: float
+    unit: str
+    measure: Callable[[Ask, Mode], tuple[float, str]]
+
+
+def _warm_up(ask: Ask, mode: Mode) -> tuple[float, str]:
+    short, long = (
+        ask(mode, "first_call", mode=mode.name, time_steps=length)["seconds"]
+        for length in (20, 400)
+    )
+    return long / short, f"{short:.1f} s at T=20, {long:.1f} s at T=400"
+
+
+def _linear(ask: Ask, mode: Mode) -> tuple[float, str]:
+    lengths = (LONG // 10, LONG)
+    figures = ask(mode, "growth", mode=mode.name, lengths=list(lengths))
+    short, long = (figures[str(length)] / length * 1e6 for length in lengths)
+    return long / short, (
+        f"{short:.2f} microseconds a step at T={lengths[0]:,}, {long:.2f} at T={lengths[1]:,}"
+    )
+
+
+def _memory(ask: Ask, mode: Mode) -> tuple[float, str]:
+    short, long = (
+        ask(mode, "peak", mode=mode.name, time_steps=length)["bytes"] / MEGABYTE
+        for length in (SHORT, LONG)
+    )
+    sizes = Sizes()
+    outputs = sizes.batch * LONG * sizes.units * 4 / MEGABYTE
+    return long - short, (
+        f"{short:.0f} MB at T={SHORT}, {long:.0f} MB at T={LONG:,}; "
+        f"all outputs would take {outputs:.0f} MB"
+    )
+
+
+def _overhead(ask: Ask, mode: Mode) -> tuple[float, str]:
+    return ask(mode, "overhead", calls=200)["seconds"] * 1e6, "T=1, a step that does nothing"
+
+
+def _compilations(ask: Ask, mode: Mode) -> tuple[float, str]:
+    figures = ask(mode, "fresh_calls", mode=mode.name, calls=10)
+    return figures["compilations"], "in 20 calls after the first, each with a new closure"
+
+
+def _flat(ask: Ask, mode: Mode) -> tuple[float, str]:
+    figures = ask(mode, "fresh_calls", mode=mode.name, calls=500)
+    return figures["bytes"] / MEGABYTE, "growth in 500 calls, each with a new closure"
+
+
+FRESH = (mode_of("jax", "fresh"),)
+
+CLAIMS = (
+    Claim(
+        "warm-up does not grow with time", (mode_of("torch", "compile"),), 1.5, "times", _warm_up
+    ),
+    Claim("compiles nothing from the second call on", FRESH, 0, "compilations", _compilations),
+    Claim("resident memory stays flat", FRESH, 5, "MB", _flat),
+    Claim("a call costs little", (mode_of("numpy", "eager"),), 30, "microseconds", _overhead),
+    Claim("memory of the last output alone", MODES, 8, "MB", _memory),
+    Claim("cost is linear in time", MODES, 1.2, "times", _linear),
+)
+"""Every claim. A bound of some megabytes stands for none: allocators round."""
+
+
+def chosen(backends: Iterable[str], modes: Iterable[str] = ()) -> list[tuple[Claim, Mode]]:
+    """List the claims about some backends and, where named, some of their modes."""
+    backends, modes = set(backends), set(modes)
+    return [
+        (claim, mode)
+        for claim in CLAIMS
+        for mode in claim.modes
+        if mode.backend in backends and (not modes or mode.name in modes)
+    ]
+
+
+def examine(claims: Iterable[tuple[Claim, Mode]], ask: Ask) -> Iterator[Finding]:
+    """Put claims to the test one after the other.
+
+    Args:
+        claims: What to test.
+        ask: Takes the figures.
+
+    Yields:
+        What was found.
+    """
+    for claim, mode in claims:
+        common: dict[str, Any] = {
+            "claim": claim.name,
+            "backend": mode.backend,
+            "mode": mode.label,
+            "bound": claim.bound,
+            "unit": claim.unit,
+        }
+        try:
+            figure, detail = claim.measure(ask, mode)
+        except Exception as error:
+            yield Finding(figure=float("nan"), failure=f"{type(error).__name__}: {error}", **common)
+        else:
+            yield Finding(figure=figure, detail=detail, **common)

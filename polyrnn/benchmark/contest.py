@@ -1,0 +1,125 @@
+"""One cell of the table: polyrnn and its rivals, first compared, then timed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import polyrnn
+from polyrnn.benchmark import workload
+from polyrnn.benchmark.framework import Framework, Loop, Step, Tensor
+from polyrnn.benchmark.measure import Call, alternate
+from polyrnn.benchmark.results import Contest, Result
+from polyrnn.benchmark.scenarios import HAND_WRITTEN, Cell
+
+
+class DisagreementError(AssertionError):
+    """Two loops do not compute the same thing, so that comparing their times means nothing."""
+
+
+def polyrnn_loop(backend: str) -> Loop:
+    """Give `polyrnn.rnn` as a loop like the others, on a backend."""
+
+    def loop(
+        step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None, **constants: Any
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        return polyrnn.rnn(step, x, states, mask=mask, backend=backend, **constants)
+
+    return loop
+
+
+def hold(
+    framework: Framework,
+    cell: Cell,
+    loop: Loop,
+    peers: Mapping[str, Loop],
+    *,
+    pairs: int,
+    after_pair: Callable[[], None] = lambda: None,
+) -> Result:
+    """Hold the contests of one cell.
+
+    Args:
+        framework: The framework.
+        cell: What to measure.
+        loop: polyrnn's loop.
+        peers: The loops of other libraries by name. One that fails, or computes something
+            else, is said to.
+        pairs: How many pairs to time.
+        after_pair: Called when a pair is done.
+
+    Returns:
+        The result, with the contest against the hand-written loop first.
+
+    Raises:
+        DisagreementError: If polyrnn and the hand-written loop do not give the same.
+    """
+    tensors = [framework.tensor(array) for array in workload.arrays(cell)]
+    ours = make_call(framework, cell, loop, tensors)
+    results = _arrays(framework, ours)
+    theirs = make_call(framework, cell, framework.hand_written(cell.mode.name), tensors)
+    difference = first_difference(results, _arrays(framework, theirs))
+    if difference:
+        raise DisagreementError(f"polyrnn and the hand-written loop differ: {difference}")
+    duel = alternate(ours, theirs, pairs=pairs, after_pair=after_pair)
+    contests = [Contest.of(HAND_WRITTEN, duel)]
+    del theirs
+    for name, peer in peers.items():
+        try:
+            call = make_call(framework, cell, peer, tensors)
+            remark = first_difference(_arrays(framework, call), results)
+            duel = alternate(ours, call, pairs=pairs, after_pair=after_pair)
+        except Exception as error:
+            contests.append(Contest(rival=name, remark=f"fails: {_first_line(error)}"))
+        else:
+            contests.append(Contest.of(name, duel, remark))
+    return Result(cell, tuple(contests))
+
+
+def make_call(framework: Framework, cell: Cell, loop: Loop, tensors: Sequence[Tensor]) -> Call:
+    """Make the call of a loop that is timed in a cell."""
+    program = framework.program(cell.mode.name, loop)
+    make = framework.gradient if cell.variant.gradient else framework.call
+    return make(cell.mode.name, program, tensors)
+
+
+def first_difference(
+    ours: Sequence[np.ndarray[Any, Any]], theirs: Sequence[np.ndarray[Any, Any]]
+) -> str:
+    """Say in what two lists of results differ by more than rounding; nothing where they do not.
+
+    Args:
+        ours: Arrays.
+        theirs: The arrays that are right.
+
+    Returns:
+        A phrase, or an empty string.
+
+    Example:
+        >>> first_difference([np.ones(3)], [np.ones(3)])
+        ''
+        >>> first_difference([np.full(3, np.nan)], [np.ones(3)])
+        'result 0 is not finite'
+    """
+    if len(ours) != len(theirs):
+        return f"{len(ours)} results instead of {len(theirs)}"
+    for position, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if one.shape != other.shape or one.dtype != other.dtype:
+            return f"result {position} is {one.dtype} {one.shape}, not {other.dtype} {other.shape}"
+        if not np.isfinite(one).all():
+            return f"result {position} is not finite"
+        # Sums of many terms, taken in another order, differ by rounding of the largest.
+        allowed = 1000 * np.finfo(one.dtype).eps * max(1.0, float(np.abs(other).max()))
+        largest = float(np.abs(one - other).max())
+        if not largest <= allowed:
+            return f"result {position} is off by {largest:.2g}"
+    return ""
+
+
+def _arrays(framework: Framework, call: Call) -> list[np.ndarray[Any, Any]]:
+    return [framework.array(tensor) for tensor in call()]
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:120]

@@ -1,0 +1,89 @@
+"""What the benchmark asks of a framework, whoever loops: tensors, a step, modes, results."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Tensor: TypeAlias = Any
+
+Step: TypeAlias = Callable[[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]
+"""What `polyrnn.rnn` calls a step function, for one input tensor and two states."""
+
+Loop: TypeAlias = Callable[..., tuple[Tensor, Tensor, list[Tensor]]]
+"""``(step, x, states, mask) -> (last_output, outputs, new_states)``, `mask` may be `None`."""
+
+Program: TypeAlias = Callable[..., list[Tensor]]
+"""``(x, h, c, kernel, bias[, mask]) -> [last_output, outputs, h, c]``."""
+
+DIFFERENTIABLE = 5
+"""How many of the arguments of a program, from the first on, it is differentiated by."""
+
+
+class Framework(ABC):
+    """One framework as an expert uses it: its own step, its own loops, its own compilers.
+
+    The step is the same for every loop that is measured; only who loops differs.
+    """
+
+    @abstractmethod
+    def use_threads(self, threads: int) -> None:
+        """Settle the number of threads, as far as the environment has not settled it."""
+
+    @abstractmethod
+    def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
+        """Make a tensor."""
+
+    @abstractmethod
+    def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
+        """Make an array."""
+
+    @abstractmethod
+    def step(self, kernel: Tensor, bias: Tensor) -> Step:
+        """Make the step of an LSTM: a function that closes over its weights."""
+
+    @abstractmethod
+    def hand_written(self, mode: str) -> Loop:
+        """Give the loop that an expert writes for a mode."""
+
+    @abstractmethod
+    def call(
+        self, mode: str, program: Program, tensors: Sequence[Tensor]
+    ) -> Callable[[], list[Tensor]]:
+        """Make a call that runs a program in a mode and waits for its results.
+
+        Args:
+            mode: The name of a mode.
+            program: What to run; where the mode compiles, it is compiled once.
+            tensors: Its arguments.
+
+        Returns:
+            A call that gives the results.
+        """
+
+    @abstractmethod
+    def gradient(
+        self, mode: str, program: Program, tensors: Sequence[Tensor]
+    ) -> Callable[[], list[Tensor]]:
+        """Make a call that differentiates the sum of the squares of all results.
+
+        Args:
+            mode: The name of a mode.
+            program: What to differentiate.
+            tensors: Its arguments; the gradients are by the first `DIFFERENTIABLE`.
+
+        Returns:
+            A call that gives the gradients.
+        """
+
+    def program(self, mode: str, loop: Loop) -> Program:
+        """Write the task around a loop: a layer's call, in which the step is made anew."""
+
+        def program(
+            x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor = None
+        ) -> list[Tensor]:
+            last, outputs, states = loop(self.step(kernel, bias), x, [h, c], mask)
+            return [last, outputs, *states]
+
+        return program

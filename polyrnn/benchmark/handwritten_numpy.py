@@ -1,0 +1,84 @@
+"""The loop that an expert writes by hand for numpy."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from polyrnn.benchmark.framework import Framework, Loop, Program, Step, Tensor
+
+
+class NumpyFramework(Framework):
+    """Runs eagerly; its threads are those of its linear algebra, which the environment settles."""
+
+    def use_threads(self, threads: int) -> None:
+        """Do nothing: the environment has settled it."""
+
+    def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
+        """Give the array itself."""
+        return array
+
+    def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
+        """Give the tensor itself."""
+        return np.asarray(tensor)
+
+    def step(self, kernel: Tensor, bias: Tensor) -> Step:
+        """Make the step of an LSTM."""
+
+        def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            h, c = states
+            gates = np.concatenate([x, h], axis=1) @ kernel + bias
+            i, f, g, o = np.split(gates, 4, axis=1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+            return h, [h, c]
+
+        return step
+
+    def hand_written(self, mode: str) -> Loop:
+        """Give the eager loop."""
+        return loop
+
+    def call(
+        self, mode: str, program: Program, tensors: Sequence[Tensor]
+    ) -> Callable[[], list[Tensor]]:
+        """Make a call; results are always ready."""
+        return lambda: program(*tensors)
+
+    def gradient(
+        self, mode: str, program: Program, tensors: Sequence[Tensor]
+    ) -> Callable[[], list[Tensor]]:
+        """Refuse: numpy does not differentiate."""
+        raise TypeError("numpy does not differentiate")
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """Squash to the numbers from 0 to 1."""
+    return 1 / (1 + np.exp(-x))
+
+
+def loop(
+    step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Walk over ``x[:, t]`` and write the outputs in place."""
+    batch, time = x.shape[:2]
+    outputs = np.empty((batch, time, states[0].shape[1]), x.dtype)
+    if mask is None:
+        for t in range(time):
+            outputs[:, t], states = step(x[:, t], states)
+        return outputs[:, -1], outputs, states
+
+    x = without_padding(x, mask)
+    held = np.zeros_like(states[0])
+    for t in range(time):
+        valid = mask[:, t, None]
+        output, new_states = step(x[:, t], states)
+        states = [np.where(valid, new, old) for new, old in zip(new_states, states, strict=True)]
+        held = outputs[:, t] = np.where(valid, output, held)
+    return held, outputs, states
+
+
+def without_padding(x: Tensor, mask: Tensor) -> Tensor:
+    """Put the first valid input of each row in the place of its padding."""
+    first = x[np.arange(len(x)), mask.argmax(axis=1)]
+    return np.where(mask[..., None], x, first[:, None])

@@ -1,0 +1,38 @@
+"""The loops of other libraries, where they are installed."""
+
+import importlib
+import importlib.util
+from typing import Any
+
+from polyrnn.benchmark.framework import Loop, Step, Tensor
+from polyrnn.benchmark.scenarios import KERAS, TF_KERAS
+
+
+def peers(backend: str) -> dict[str, Loop]:
+    """Give the loops of the libraries that are installed and run on a backend.
+
+    Keras runs on one backend in a process, the one that ``KERAS_BACKEND`` names.
+
+    Args:
+        backend: The name of the backend.
+
+    Returns:
+        Loops by the name of their library.
+    """
+    found: dict[str, Loop] = {}
+    if importlib.util.find_spec("keras") is not None:
+        # Keras exports its layers, not the function below them.
+        found[KERAS] = _loop(importlib.import_module("keras.src.backend").rnn)
+    if backend == "tensorflow" and importlib.util.find_spec("tf_keras") is not None:
+        found[TF_KERAS] = _loop(importlib.import_module("tf_keras.backend").rnn)
+    return found
+
+
+def _loop(rnn: Any) -> Loop:
+    def loop(
+        step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None, **constants: Any
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        last, outputs, new_states = rnn(step, x, states, mask=mask, **constants)
+        return last, outputs, list(new_states)
+
+    return loop

@@ -1,0 +1,136 @@
+"""Figures that no contest gives: memory, compilations, first calls. Taken within a worker."""
+
+import gc
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeAlias
+
+import numpy as np
+
+import polyrnn
+from polyrnn import registry
+from polyrnn.benchmark import contest, workload
+from polyrnn.benchmark.framework import Framework, Tensor
+from polyrnn.benchmark.measure import best_of
+from polyrnn.benchmark.scenarios import VARIANTS, Cell, Sizes, mode_of
+
+Probe: TypeAlias = Callable[..., dict[str, float]]
+"""``(framework, backend, **arguments) -> figures by name``."""
+
+COMPILATION_COUNTERS = {"jax": "polyrnn.benchmark.handwritten_jax:counted_compilations"}
+"""By backend, a context manager that counts what the framework compiles."""
+
+
+def first_call(
+    framework: Framework, backend: str, *, mode: str, time_steps: int
+) -> dict[str, float]:
+    """Time the first call of a mode, compilation included."""
+    call = _call(framework, backend, mode, Sizes(time=time_steps))
+    start = time.perf_counter()
+    call()
+    return {"seconds": time.perf_counter() - start}
+
+
+def growth(
+    framework: Framework, backend: str, *, mode: str, lengths: list[int]
+) -> dict[str, float]:
+    """Time calls of several lengths, all other sizes small: what each step costs shows."""
+    figures = {}
+    for length in lengths:
+        call = _call(framework, backend, mode, Sizes(batch=4, time=length, features=8, units=16))
+        call()
+        figures[str(length)] = best_of(call, times=5)
+    return figures
+
+
+def overhead(framework: Framework, backend: str, *, calls: int) -> dict[str, float]:
+    """Time a call over one time step whose step does nothing, less the step."""
+    x = framework.tensor(np.zeros((2, 1, 3), "float32"))
+    state = framework.tensor(np.zeros((2, 3), "float32"))
+
+    def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        return x, states
+
+    def call() -> None:
+        polyrnn.rnn(step, x, [state], backend=backend)
+
+    def bare() -> None:
+        step(x, [state])
+
+    for _ in range(calls):
+        call()
+    return {
+        "seconds": median(best_of(call, times=10) for _ in range(calls))
+        - median(best_of(bare, times=10) for _ in range(calls))
+    }
+
+
+def peak(framework: Framework, backend: str, *, mode: str, time_steps: int) -> dict[str, float]:
+    """Measure the most memory that a call holds which keeps the last output only.
+
+    The inputs are there before; what compiling takes counts.
+    """
+    loop = contest.polyrnn_loop(backend)
+
+    def last_only(*arguments: Any, **constants: Any) -> Any:
+        return loop(*arguments, return_all_outputs=False, **constants)
+
+    sizes = Sizes(time=time_steps)
+    cell = Cell(mode_of(backend, mode), VARIANTS["plain"], sizes)
+    tensors = [framework.tensor(array) for array in workload.arrays(cell)]
+    call = contest.make_call(framework, cell, last_only, tensors)
+    gc.collect()
+    _forget_peak()
+    before = _resident("VmRSS")
+    call()
+    return {"bytes": float(_resident("VmHWM") - before)}
+
+
+def fresh_calls(framework: Framework, backend: str, *, mode: str, calls: int) -> dict[str, float]:
+    """Call again and again with a step made anew: what is compiled, and what stays resident.
+
+    The calls before counting starts are as many as the calls counted: allocators
+    and caches of bounded size fill up at first.
+    """
+    call = _call(framework, backend, mode, Sizes())
+    call()
+    with registry.resolve(COMPILATION_COUNTERS[backend])() as count:
+        for _ in range(calls):
+            call()
+        gc.collect()
+        before = _resident("VmRSS")
+        for _ in range(calls):
+            call()
+        gc.collect()
+        return {"compilations": float(count()), "bytes": float(_resident("VmRSS") - before)}
+
+
+PROBES: dict[str, Probe] = {
+    "first_call": first_call,
+    "growth": growth,
+    "overhead": overhead,
+    "peak": peak,
+    "fresh_calls": fresh_calls,
+}
+"""Every probe by its name."""
+
+
+def _call(framework: Framework, backend: str, mode: str, sizes: Sizes) -> Callable[[], Any]:
+    cell = Cell(mode_of(backend, mode), VARIANTS["plain"], sizes)
+    tensors = [framework.tensor(array) for array in workload.arrays(cell)]
+    return contest.make_call(framework, cell, contest.polyrnn_loop(backend), tensors)
+
+
+def _resident(name: str) -> int:
+    """Read one of the kernel's figures about this process, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"the kernel says no {name}")
+
+
+def _forget_peak() -> None:
+    # 5 sets the peak to what is resident now; see proc(5).
+    Path("/proc/self/clear_refs").write_text("5")

@@ -1,0 +1,181 @@
+"""What is measured: modes of frameworks, variants of the task, sizes; and the bounds it meets."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+HAND_WRITTEN = "hand-written"
+"""The rival that the bounds speak of: the loop that an expert writes for that framework."""
+
+KERAS = "Keras 3"
+TF_KERAS = "tf_keras"
+
+PEER_BOUND = 1.0
+"""The largest ratio to a rival that is not written by hand: never slower."""
+
+Axis: TypeAlias = Literal["time", "batch"]
+
+SWEEPS: dict[Axis, tuple[int, ...]] = {
+    "time": (10, 30, 100, 300, 1000),
+    "batch": (1, 8, 32, 128, 512),
+}
+"""The sizes that a sweep goes through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """The sizes of the task.
+
+    Args:
+        batch: The number of sequences.
+        time: The number of time steps.
+        features: The size of an input at one time step.
+        units: The size of each state.
+        dtype: The dtype of everything.
+    """
+
+    batch: int = 32
+    time: int = 100
+    features: int = 32
+    units: int = 64
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What is asked of the loop.
+
+    Args:
+        name: What it is called.
+        masked: Some time steps of some sequences are padding.
+        gradient: The results are differentiated by inputs, states and weights.
+    """
+
+    name: str
+    masked: bool
+    gradient: bool
+
+
+PLAIN = Variant("plain", masked=False, gradient=False)
+MASKED = Variant("masked", masked=True, gradient=False)
+GRADIENT = Variant("gradient", masked=False, gradient=True)
+MASKED_GRADIENT = Variant("masked-gradient", masked=True, gradient=True)
+
+VARIANTS = {variant.name: variant for variant in (PLAIN, MASKED, GRADIENT, MASKED_GRADIENT)}
+USUAL_VARIANTS = (PLAIN.name, MASKED.name, MASKED_GRADIENT.name)
+"""The variants that are measured where none is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A way in which a framework runs the loop.
+
+    Args:
+        backend: The name of the backend.
+        name: The name of the mode, unique within its backend.
+        label: What the table calls it.
+        bounds: By variant, the largest ratio to the hand-written loop.
+        differentiates: Gradients can be had.
+        time: The number of time steps where none is asked for.
+        longest: The most time steps that a sweep goes to.
+    """
+
+    backend: str
+    name: str
+    label: str
+    bounds: dict[str, float]
+    differentiates: bool = True
+    time: int = 100
+    longest: int = 1000
+
+
+def _bounds(plain: float, masked: float, masked_gradient: float) -> dict[str, float]:
+    return {
+        PLAIN.name: plain,
+        MASKED.name: masked,
+        MASKED_GRADIENT.name: masked_gradient,
+    }
+
+
+MODES = (
+    Mode("numpy", "eager", "numpy", {PLAIN.name: 1.05, MASKED.name: 1.0}, differentiates=False),
+    Mode("torch", "eager", "torch eager", _bounds(1.05, 0.90, 1.00)),
+    # Dynamo unrolls the hand-written loop: 100 steps take it minutes to compile.
+    Mode("torch", "compile", "torch.compile", _bounds(1.10, 1.10, 1.10), time=20, longest=30),
+    Mode("jax", "jit", "jax.jit", _bounds(1.03, 1.03, 1.03)),
+    Mode("jax", "eager", "jax eager", {}),
+    Mode("jax", "fresh", "jax eager, fresh closure", _bounds(0.04, 0.04, 0.06)),
+    Mode("tensorflow", "function", "tf.function", _bounds(1.02, 1.02, 1.02)),
+    Mode("tensorflow", "xla", "tf XLA", _bounds(1.03, 1.03, 1.03)),
+    Mode("tensorflow", "eager", "tf eager", _bounds(1.00, 1.00, 1.00)),
+)
+"""Every mode, in the order of the table, with the one copy of the bounds."""
+
+BACKENDS = tuple(dict.fromkeys(mode.backend for mode in MODES))
+"""The backends for which there is a hand-written loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One place in the table: a mode of a backend, a variant and the sizes."""
+
+    mode: Mode
+    variant: Variant
+    sizes: Sizes
+
+    def bound(self, rival: str) -> float | None:
+        """Give the largest ratio to a rival that is good enough; `None` where none is set."""
+        if rival != HAND_WRITTEN:
+            return PEER_BOUND
+        return self.mode.bounds.get(self.variant.name)
+
+    def __str__(self) -> str:
+        return f"{self.mode.label}, {self.variant.name}, T={self.sizes.time} B={self.sizes.batch}"
+
+
+def mode_of(backend: str, name: str) -> Mode:
+    """Find a mode by its backend and name."""
+    return next(mode for mode in MODES if (mode.backend, mode.name) == (backend, name))
+
+
+def cells(
+    backends: Sequence[str],
+    *,
+    modes: Sequence[str] = (),
+    variants: Sequence[str] = (),
+    sizes: Sizes | None = None,
+    time: int | None = None,
+    sweep: Axis | None = None,
+) -> list[Cell]:
+    """List what to measure.
+
+    Args:
+        backends: The names of the backends.
+        modes: The names of the modes; all where none is given.
+        variants: The names of the variants; by default `USUAL_VARIANTS`, or the plain
+            one in a sweep.
+        sizes: The sizes; their time is used where `time` says so.
+        time: The number of time steps; by default that of each mode.
+        sweep: The size to vary.
+
+    Returns:
+        The cells, in the order of the table.
+    """
+    chosen = variants or ((PLAIN.name,) if sweep else USUAL_VARIANTS)
+    return [
+        Cell(mode, VARIANTS[variant], point)
+        for mode in MODES
+        if mode.backend in backends and (not modes or mode.name in modes)
+        for variant in chosen
+        if mode.differentiates or not VARIANTS[variant].gradient
+        for point in _points(mode, replace(sizes or Sizes(), time=time or mode.time), sweep)
+    ]
+
+
+def _points(mode: Mode, sizes: Sizes, sweep: Axis | None) -> Iterator[Sizes]:
+    if sweep is None:
+        yield sizes
+    elif sweep == "batch":
+        yield from (replace(sizes, batch=batch) for batch in SWEEPS["batch"])
+    else:
+        yield from (replace(sizes, time=time) for time in SWEEPS["time"] if time <= mode.longest)

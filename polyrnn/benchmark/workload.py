@@ -1,0 +1,52 @@
+"""The numbers that go into the loop, the same for every framework."""
+
+from typing import Any
+
+import numpy as np
+
+from polyrnn.benchmark.scenarios import Cell, Sizes
+
+SEED = 20
+
+
+def arrays(cell: Cell) -> list[np.ndarray[Any, Any]]:
+    """Draw the arguments of a program: inputs, two states, kernel, bias, and a mask if masked.
+
+    Padding is NaN: a loop through which it leaks is no rival, it computes something else.
+
+    Args:
+        cell: What is measured.
+
+    Returns:
+        Arrays of the shapes ``(batch, time, features)``, twice ``(batch, units)``,
+        ``(features + units, 4 * units)``, ``(4 * units,)`` and ``(batch, time)``.
+    """
+    sizes, random = cell.sizes, np.random.default_rng(SEED)
+
+    def draw(*shape: int, scale: float = 1.0) -> np.ndarray[Any, Any]:
+        return (scale * random.standard_normal(shape)).astype(sizes.dtype)
+
+    fan_in = sizes.features + sizes.units
+    drawn = [
+        draw(sizes.batch, sizes.time, sizes.features),
+        draw(sizes.batch, sizes.units),
+        draw(sizes.batch, sizes.units),
+        draw(fan_in, 4 * sizes.units, scale=fan_in**-0.5),
+        draw(4 * sizes.units, scale=0.1),
+    ]
+    if cell.variant.masked:
+        mask = padded_rows(sizes, random)
+        drawn[0][~mask] = np.nan
+        drawn.append(mask)
+    return drawn
+
+
+def padded_rows(sizes: Sizes, random: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Draw a mask: rows of every length from 1 to time, padded after, before, or in between."""
+    lengths = random.integers(1, sizes.time + 1, sizes.batch)
+    position = np.arange(sizes.time)
+    after = position < lengths[:, None]
+    between = random.random((sizes.batch, sizes.time)) < 0.7
+    between[:, -1] = True
+    kind = np.arange(sizes.batch)[:, None] % 3
+    return np.where(kind == 0, after, np.where(kind == 1, after[:, ::-1], between))
