@@ -10,6 +10,9 @@ from shelf import Shelf
 from polyrnn import registry, selection
 
 
+pytest.register_assert_rewrite("refusal")
+
+
 @pytest.fixture(autouse=True)
 def no_backend_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(selection.ENVIRONMENT_VARIABLE, raising=False)

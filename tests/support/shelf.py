@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from polyrnn.registry import Registry
+from polyrnn.registry import BackendStatus, Registry
 
 FRAMEWORK = """
 from wrapped import WrappedArray
@@ -97,3 +97,9 @@ class Shelf:
             origin = getattr(module, "__file__", None)
             if origin is not None and Path(origin).is_relative_to(self.folder):
                 del sys.modules[name]
+
+
+def status(registry: Registry, name: str) -> BackendStatus:
+    """Give the only status of a name."""
+    (found,) = (entry for entry in registry.statuses() if entry.name == name)
+    return found

@@ -1,0 +1,186 @@
+"""A backend that writes down what the front end asks of it, with tensors that allow no more."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+import polyrnn_numpy.backend
+from polyrnn import Backend
+from polyrnn.backend import Body, Carry
+
+
+class OutsideTheContractError(BaseException):
+    """The front end did to a tensor what the contract does not promise of tensors.
+
+    No `Exception`, for nothing shall catch it on its way to the test.
+    """
+
+
+class Dtype:
+    """A dtype that can be compared; its name only the backend knows."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dtype) and self._name == other._name
+
+    __hash__ = None  # type: ignore[assignment]  # some frameworks' dtypes have none
+
+    def __str__(self) -> str:
+        raise OutsideTheContractError("str(dtype)")
+
+    __repr__ = __str__
+
+
+class Tensor:
+    """Has a shape, a dtype, and the indexing and operators that the contract names."""
+
+    def __init__(self, backend: "RecordingBackend", array: Any) -> None:
+        self._backend = backend
+        self._array = np.asarray(array)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.shape
+
+    @property
+    def dtype(self) -> Dtype:
+        return Dtype(self._array.dtype.name)
+
+    def __getitem__(self, index: Any) -> "Tensor":
+        entries = index if isinstance(index, tuple) else (index,)
+        axes = sum(entry is not None for entry in entries)
+        if axes != self._array.ndim and Ellipsis not in entries:
+            raise OutsideTheContractError(f"{index} leaves axes of {self.shape} unsaid")
+        if any(
+            entry is not None and entry is not Ellipsis and not isinstance(entry, int | slice)
+            for entry in entries
+        ):
+            raise OutsideTheContractError(f"indexed by {index}")
+        self._backend.record("index", self, index)
+        return Tensor(self._backend, self._array[index])
+
+    def __and__(self, other: "Tensor") -> "Tensor":
+        return Tensor(self._backend, self._booleans() & other._booleans())
+
+    def __invert__(self) -> "Tensor":
+        return Tensor(self._backend, ~self._booleans())
+
+    def _booleans(self) -> Any:
+        if self._array.dtype != bool:
+            raise OutsideTheContractError(f"& or ~ of {self._array.dtype}")
+        return self._array
+
+    def __add__(self, other: Any) -> "Tensor":
+        if other != 1 or self._array.dtype.kind not in "fc":
+            raise OutsideTheContractError(f"{self._array.dtype} + {other!r}")
+        return Tensor(self._backend, self._array + self._array.dtype.type(1))
+
+    def _refuse(self, *arguments: Any) -> Any:
+        raise OutsideTheContractError(f"asked a tensor more than the contract grants: {arguments}")
+
+    __array__ = __bool__ = __complex__ = __float__ = __index__ = __int__ = _refuse
+    __contains__ = __eq__ = __iter__ = __len__ = __ne__ = __repr__ = __str__ = _refuse
+    __getattr__ = __setitem__ = _refuse
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Recorded(NamedTuple):
+    """One call: the method, and its arguments with shapes in the place of tensors."""
+
+    method: str
+    arguments: tuple[Any, ...]
+
+
+class RecordingBackend(Backend):
+    """Computes with numpy; `calls` is what it was asked, in order."""
+
+    tensor_type: ClassVar[Any] = Tensor
+    namespace: ClassVar[Any] = np
+
+    def __init__(self) -> None:
+        self.calls: list[Recorded] = []
+        self._numpy = polyrnn_numpy.backend.NumpyBackend()
+
+    def record(self, method: str, *arguments: Any) -> None:
+        self.calls.append(Recorded(method, tuple(map(_shapes, arguments))))
+
+    def tensor(self, array: Any) -> Tensor:
+        return Tensor(self, array)
+
+    def called(self, *methods: str) -> list[Recorded]:
+        """List the calls of the named methods."""
+        return [call for call in self.calls if call.method in methods]
+
+    def transpose(self, x: Any) -> Any:
+        self.record("transpose", x)
+        return self.tensor(self._numpy.transpose(x._array))
+
+    def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+        self.record("select", mask, on_true, on_false)
+        plain = None if on_false is None else on_false._array
+        return self.tensor(self._numpy.select(mask._array, on_true._array, plain))
+
+    def loop(
+        self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
+    ) -> tuple[Carry, list[Any]]:
+        self.record("loop", carry, xs, reverse, unroll)
+        steps = range(xs[0].shape[0])
+        collected = []
+        for step in reversed(steps) if reverse else steps:
+            slices = [self.tensor(x._array[step]) for x in xs]
+            self.record("body", carry, slices)
+            carry, outputs = body(carry, slices)
+            self.record("returned", carry, outputs)
+            collected.append([output._array for output in outputs])
+        return carry, [self.tensor(np.stack(leaf)) for leaf in zip(*collected, strict=True)]
+
+    def convert(self, value: Any, like: Any = None) -> Any:
+        self.record("convert", value, like)
+        return value if isinstance(value, Tensor) else self.tensor(value)
+
+    def nonzero(self, x: Any) -> Any:
+        self.record("nonzero", x)
+        return self.tensor(x._array != 0)
+
+    def length_mask(self, lengths: Any, like: Any) -> Any:
+        self.record("length_mask", lengths, like)
+        return self.tensor(self._numpy.length_mask(lengths._array, like._array))
+
+    def first_true(self, mask: Any) -> Any:
+        self.record("first_true", mask)
+        return self.tensor(self._numpy.first_true(mask._array))
+
+    def take(self, x: Any, steps: Any) -> Any:
+        self.record("take", x, steps)
+        return self.tensor(self._numpy.take(x._array, steps._array))
+
+    def flip(self, x: Any) -> Any:
+        self.record("flip", x)
+        return self.tensor(x._array[::-1])
+
+    def dtype_name(self, x: Any) -> str:
+        return str(x._array.dtype)
+
+    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
+        self.record("flatten")
+        return super().flatten(tree)
+
+
+def to_numpy(tensor: Tensor) -> Any:
+    """Give the values of a tensor."""
+    return tensor._array
+
+
+def add(*tensors: Tensor) -> Tensor:
+    """Add tensors, for steps: the tensors themselves do not add."""
+    return tensors[0]._backend.tensor(sum(tensor._array for tensor in tensors))
+
+
+def _shapes(value: Any) -> Any:
+    if isinstance(value, Tensor | np.ndarray):
+        return value.shape
+    if isinstance(value, list | tuple):
+        return type(value)(map(_shapes, value))
+    return value

@@ -1,0 +1,27 @@
+"""A call that is right but for the arguments under test."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polyrnn
+
+BATCH, TIME, WIDTH = 2, 3, 4
+
+X = np.ones((BATCH, TIME, WIDTH), np.float32)
+H = np.zeros((BATCH, WIDTH), np.float32)
+
+
+def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+    """Put out the input, and keep the first state."""
+    return x, [states[0]]
+
+
+def refused(error: type[Exception], text: str, **arguments: Any) -> None:
+    """Expect an error of exactly this type and text."""
+    call: dict[str, Any] = {"step_function": step, "inputs": X, "initial_states": [H]}
+    with pytest.raises(error) as caught:
+        polyrnn.rnn(**(call | arguments))
+    assert type(caught.value) is error
+    assert str(caught.value) == text

@@ -1,0 +1,122 @@
+"""A plug-in or a framework that fails: what is said of it, and that no other is harmed."""
+
+import numpy as np
+import pytest
+from shelf import PLUGIN, Shelf, status
+
+import polyrnn
+
+BROKEN_PLUGINS = {
+    "syntax": ("def", "SyntaxError"),
+    "exception": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "absent import": ("import beads", "ModuleNotFoundError: No module named 'beads'"),
+    "no hook": ("", "TypeError: the hook polyrnn_backends() gave [], not one BackendInfo"),
+    "not an info": (
+        "import polyrnn\n@polyrnn.hookimpl\ndef polyrnn_backends(): return 'abacus'",
+        "TypeError: the hook polyrnn_backends() gave ['abacus'], not one BackendInfo",
+    ),
+    "wrong arguments": (
+        "import polyrnn\n@polyrnn.hookimpl\ndef polyrnn_backends(name): return name",
+        "PluginValidationError",
+    ),
+    "another name": (
+        PLUGIN.replace('name="{name}"', 'name="counter"'),
+        "ValueError: the entry point is named 'abacus', its backend 'counter'",
+    ),
+    "modules in a string": (
+        PLUGIN.replace('("{name}",)', '"{name}"'),
+        "TypeError: modules: expected a tuple of names, got 'abacus'",
+    ),
+    "no modules": (
+        PLUGIN.replace('("{name}",)', "()"),
+        "TypeError: modules: expected a tuple of names, got ()",
+    ),
+}
+
+BROKEN_BACKENDS = {
+    "exception": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "absent import": ("import beads", "ModuleNotFoundError: No module named 'beads'"),
+    "absent submodule": (
+        "import abacus.beads",
+        "ModuleNotFoundError: No module named 'abacus.beads'; 'abacus' is not a package",
+    ),
+    "no class": ("", "AttributeError: module 'polyrnn_abacus_backend' has no attribute"),
+    "a primitive is missing": (
+        "from polyrnn import Backend\nclass FakeBackend(Backend): pass",
+        "TypeError: Can't instantiate abstract class FakeBackend",
+    ),
+    "not a backend": (
+        "class FakeBackend: pass",
+        "TypeError: expected a subclass of polyrnn.Backend",
+    ),
+    "constructor fails": (
+        "from wrapped import WrappedBackend\n"
+        "class FakeBackend(WrappedBackend):\n    def __init__(self): 1 / 0",
+        "ZeroDivisionError: division by zero",
+    ),
+}
+
+
+class TestBroken:
+    @pytest.mark.parametrize("fault", BROKEN_PLUGINS)
+    def test_plugin(self, shelf: Shelf, fault: str) -> None:
+        source, summary = BROKEN_PLUGINS[fault]
+        shelf.framework("abacus", plugin=source)
+        shelf.framework("quipu")
+        registry = shelf.registry()
+        for _ in range(2):  # the error is the same when it is met again
+            with pytest.raises(polyrnn.BackendBrokenError) as caught:
+                registry.load("abacus")
+            assert str(caught.value).startswith(
+                "the backend 'abacus' of polyrnn-abacus 1.0 is broken: its plug-in "
+                f"'polyrnn_abacus' fails with {summary}"
+            )
+            assert isinstance(caught.value.__cause__, Exception)
+        assert registry.load("quipu").tensor_type.__name__ == "Array"
+        assert {entry.name: entry.state for entry in registry.statuses()}["abacus"] == "broken"
+        assert summary in status(registry, "abacus").problem
+        assert registry.framework_of(np.ndarray) == "numpy"
+        assert registry.framework_of(type(shelf.tensor("quipu", 0))) == "quipu"
+
+    @pytest.mark.parametrize("fault", BROKEN_BACKENDS)
+    def test_backend(self, shelf: Shelf, fault: str) -> None:
+        source, summary = BROKEN_BACKENDS[fault]
+        shelf.framework("abacus", backend=source)
+        shelf.framework("quipu")
+        registry = shelf.registry()
+        assert status(registry, "abacus").state == "installed"
+        with pytest.raises(polyrnn.BackendBrokenError) as caught:
+            registry.load("abacus")
+        assert str(caught.value).startswith(
+            "the backend 'abacus' of polyrnn-abacus 1.0 is broken: importing "
+            f"'polyrnn_abacus_backend:FakeBackend' fails with {summary}"
+        )
+        assert isinstance(caught.value.__cause__, Exception)
+        assert status(registry, "abacus").state == "broken"
+        assert summary in status(registry, "abacus").problem
+        assert registry.load("quipu").tensor_type.__name__ == "Array"
+
+    def test_framework_that_fails_inside(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework="import beads")
+        with pytest.raises(polyrnn.BackendBrokenError, match="No module named 'beads'") as caught:
+            shelf.registry().load("abacus")
+        assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+    def test_one_repaired_loads(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", backend="1 / 0")
+        registry = shelf.registry()
+        with pytest.raises(polyrnn.BackendBrokenError):
+            registry.load("abacus")
+        shelf.write(
+            "polyrnn_abacus_backend", "from wrapped import WrappedBackend as FakeBackend  # mended"
+        )
+        shelf.registry()
+        registry.load("abacus")
+        assert status(registry, "abacus").state == "installed"
+
+    def test_shows_in_the_listing_of_all(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", plugin="1 / 0")
+        assert next((entry.name, entry.state) for entry in polyrnn.backends()) == (
+            "abacus",
+            "broken",
+        )

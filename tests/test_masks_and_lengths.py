@@ -1,0 +1,145 @@
+"""Every error about a mask and about lengths, and what lengths mean."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from refusal import BATCH, TIME, H, X, refused, step
+
+import polyrnn
+
+
+class TestMask:
+    @pytest.mark.parametrize(
+        "shape",
+        [(), (2,), (3,), (3, 2), (2, 4), (1, 3), (2, 1), (2, 3, 4), (2, 3, 1, 1), (1, 2, 3)],
+    )
+    def test_has_the_first_two_axes_of_the_inputs(self, shape: tuple[int, ...]) -> None:
+        refused(
+            ValueError,
+            "mask: expected shape (2, 3) or (2, 3, 1) for inputs whose first two axes are "
+            f"(2, 3), got {shape}",
+            mask=np.ones(shape, bool),
+        )
+
+    def test_follows_the_layout(self) -> None:
+        refused(
+            ValueError,
+            "mask: expected shape (3, 2) or (3, 2, 1) for inputs whose first two axes are "
+            "(3, 2), got (2, 3)",
+            inputs=X.swapaxes(0, 1),
+            mask=np.ones((BATCH, TIME), bool),
+            time_major=True,
+        )
+
+    @pytest.mark.parametrize(
+        "dtype", ["datetime64[s]", "timedelta64[s]", "<U3", "S1", "object", "i4,f4"]
+    )
+    def test_is_bool_or_numbers(self, dtype: str) -> None:
+        mask = np.zeros((BATCH, TIME), dtype)
+        refused(
+            ValueError,
+            f"mask: expected bool or numbers, got dtype {mask.dtype}",
+            mask=mask,
+        )
+
+    def test_is_a_tensor(self) -> None:
+        refused(
+            TypeError,
+            "mask: expected a tensor, got dict, which cannot be made one of numpy: dtype object "
+            "does not hold numbers",
+            mask={"a": X},
+        )
+
+    def test_is_of_lists_of_equal_length(self) -> None:
+        with pytest.raises(ValueError, match=r"^mask: expected lists of equal length: "):
+            polyrnn.rnn(step, X, [H], mask=[[1, 1, 1], [1]])
+
+
+class TestLengths:
+    @pytest.mark.parametrize("length", [0, -1, TIME + 1])
+    @pytest.mark.parametrize("kind", [int, np.int8, np.array])
+    def test_one_for_all_is_from_1_to_time(self, length: int, kind: Any) -> None:
+        refused(
+            ValueError,
+            f"input_length: expected 1 to 3, got {length}",
+            input_length=kind(length),
+        )
+
+    def test_one_beyond_every_integer_type_is_out_of_range_too(self) -> None:
+        refused(ValueError, f"input_length: expected 1 to 3, got {2**70}", input_length=2**70)
+
+    @pytest.mark.parametrize(("length", "position"), [(-1, 0), (TIME + 1, 1)])
+    @pytest.mark.parametrize("kind", [list, np.array])
+    def test_one_for_each_is_from_0_to_time(self, length: int, position: int, kind: Any) -> None:
+        lengths = [1, 1]
+        lengths[position] = length
+        refused(
+            ValueError,
+            f"input_length[{position}]: expected 0 to 3, got {length}",
+            input_length=kind(lengths),
+        )
+
+    @pytest.mark.parametrize(
+        ("lengths", "dtype"),
+        [
+            (2.0, "float64"),
+            (True, "bool"),
+            (1j, "complex128"),
+            ([1.0, 2.0], "float64"),
+            ([True, False], "bool"),
+            (np.ones(BATCH, np.float32), "float32"),
+        ],
+    )
+    def test_are_integers(self, lengths: Any, dtype: str) -> None:
+        refused(
+            ValueError,
+            f"input_length: expected integers, got dtype {dtype}",
+            input_length=lengths,
+        )
+
+    @pytest.mark.parametrize("shape", [(1,), (3,), (2, 1), (2, 2)])
+    def test_are_one_or_one_for_each_sample(self, shape: tuple[int, ...]) -> None:
+        refused(
+            ValueError,
+            f"input_length: expected an integer or shape (2,), got shape {shape}",
+            input_length=np.ones(shape, int),
+        )
+
+    @pytest.mark.parametrize(
+        ("lengths", "kind", "dtype"),
+        [("2", "str", "<U1"), ({1, 2}, "set", "object"), ([None, 1], "list", "object")],
+    )
+    def test_are_numbers(self, lengths: Any, kind: str, dtype: str) -> None:
+        refused(
+            TypeError,
+            f"input_length: expected a tensor, got {kind}, which cannot be made one of numpy: "
+            f"dtype {dtype} does not hold numbers",
+            input_length=lengths,
+        )
+
+    def test_are_lists_of_equal_length(self) -> None:
+        with pytest.raises(ValueError, match=r"^input_length: expected lists of equal length: "):
+            polyrnn.rnn(step, X, [H], input_length=[[1], [1, 2]])
+
+    def test_the_whole_time_axis_masks_nothing(self) -> None:
+        state = np.array(7)  # of a shape that no mask can hold still
+        *_, (kept,) = polyrnn.rnn(lambda x, s: (x, s), X, [state], input_length=TIME)
+        assert kept == 7
+
+    @pytest.mark.parametrize("lengths", [[2, 0], (2, 0), np.array([2, 0], np.uint8)])
+    def test_mean_a_mask(self, lengths: Any) -> None:
+        by_length = polyrnn.rnn(lambda x, s: (x, [s[0] + x]), X, [H], input_length=lengths)
+        mask = [[True, True, False], [False, False, False]]
+        by_mask = polyrnn.rnn(lambda x, s: (x, [s[0] + x]), X, [H], mask=mask)
+        np.testing.assert_array_equal(by_length[1], by_mask[1])
+        np.testing.assert_array_equal(by_length[2][0], by_mask[2][0])
+        assert by_length[2][0][:, 0].tolist() == [2, 0]
+
+    def test_are_not_looked_at_beside_a_mask(self) -> None:
+        mask = np.array([[True, False, True], [True, True, False]])
+        alone = polyrnn.rnn(lambda x, s: (x, [s[0] + x]), X, [H], mask=mask)
+        both = polyrnn.rnn(
+            lambda x, s: (x, [s[0] + x]), X, [H], mask=mask, input_length=np.array([3, 1])
+        )
+        np.testing.assert_array_equal(alone[2][0], both[2][0])
