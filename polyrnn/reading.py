@@ -58,6 +58,10 @@ class Reader:
                 f"{self.choice.reason} chose as the backend; got one of {framework} "
                 f"({kind_of(value)})"
             )
+        dtype = str(value.dtype) if framework == NEUTRAL else ""
+        if dtype and not dtype.startswith(NUMBER_KINDS):
+            raise ValueError(f"{where()}: expected bool or numbers, got dtype {dtype}")
+        # What the framework says of its failure is the cause; the text is the same for all.
         try:
             tensor = self.backend.convert(_array_if_list(value), self.like)
             name = self.backend.dtype_name(tensor)
@@ -67,7 +71,7 @@ class Reader:
         except Exception as error:
             raise TypeError(
                 f"{where()}: expected a tensor, got {kind_of(value)}, which cannot be made "
-                f"one of {self.choice.name}: {error}"
+                f"one of {self.choice.name}"
             ) from error
 
     def follow(self, value: Any, argument: str) -> Tensor:
@@ -97,7 +101,7 @@ def written_out(argument: str, tree: Any) -> Any:
     try:
         return nests.written_out_to_arrays(tree)
     except ValueError as error:
-        raise ValueError(f"{argument}: expected lists of equal length: {error}") from error
+        raise ValueError(f"{argument}: expected lists of equal length") from error
 
 
 def _array_if_list(value: Any) -> Any:

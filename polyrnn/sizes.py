@@ -38,7 +38,10 @@ class Sizes(NamedTuple):
                     sizes[axis], said_by[axis] = shape[axis], position
         time, batch = sizes if time_major else reversed(sizes)
         if isinstance(time, int) and time == 0:
-            raise ValueError(f"inputs: expected {axes} with at least one time step, got none")
+            raise ValueError(
+                f"inputs: expected {axes} with at least one time step, got shape "
+                f"{backend.shape(xs[0])}"
+            )
         return cls(time, batch, time_major)
 
     def shape(self) -> tuple[Any, Any]:

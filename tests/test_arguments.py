@@ -108,11 +108,11 @@ class TestInputs:
     @pytest.mark.parametrize("time_major", [False, True])
     def test_have_a_time_step(self, time_major: bool) -> None:
         axes = "(time, batch, ...)" if time_major else "(batch, time, ...)"
-        x = X[:, :0]
+        x = X[:, :0].swapaxes(0, 1) if time_major else X[:, :0]
         refused(
             ValueError,
-            f"inputs: expected {axes} with at least one time step, got none",
-            inputs=x.swapaxes(0, 1) if time_major else x,
+            f"inputs: expected {axes} with at least one time step, got shape {x.shape}",
+            inputs=x,
             time_major=time_major,
         )
 
@@ -122,21 +122,17 @@ class TestInputs:
         assert (last.shape, outputs.shape, state.shape) == ((0, 4), (0, 3, 4), (0, 4))
 
     @pytest.mark.parametrize(
-        ("value", "kind", "dtype"),
-        [("text", "str", "<U4"), (object(), "object", "object"), (b"text", "bytes", "|S4")],
+        ("value", "kind"), [("text", "str"), (object(), "object"), (b"text", "bytes")]
     )
-    def test_are_numbers(self, value: Any, kind: str, dtype: str) -> None:
+    def test_are_numbers(self, value: Any, kind: str) -> None:
         refused(
             TypeError,
-            f"inputs['a']: expected a tensor, got {kind}, which cannot be made one of numpy: "
-            f"dtype {dtype} does not hold numbers",
+            f"inputs['a']: expected a tensor, got {kind}, which cannot be made one of numpy",
             inputs={"a": value},
         )
 
     def test_are_lists_of_equal_length(self) -> None:
-        with pytest.raises(
-            ValueError, match=r"^inputs: expected lists of equal length: "
-        ) as caught:
+        with pytest.raises(ValueError, match=r"^inputs: expected lists of equal length$") as caught:
             polyrnn.rnn(step, [[[1.0], [1.0, 2.0]]], [H])
         assert isinstance(caught.value.__cause__, ValueError)
 
@@ -145,8 +141,7 @@ class TestStates:
     def test_are_numbers(self) -> None:
         refused(
             TypeError,
-            "initial_states[0]['h']: expected a tensor, got str, which cannot be made one of "
-            "numpy: dtype <U1 does not hold numbers",
+            "initial_states[0]['h']: expected a tensor, got str, which cannot be made one of numpy",
             initial_states=[{"h": "h"}],
         )
 
@@ -197,13 +192,12 @@ class TestConstants:
     def test_are_numbers(self) -> None:
         refused(
             TypeError,
-            "constants[1]: expected a tensor, got type, which cannot be made one of numpy: "
-            "dtype object does not hold numbers",
+            "constants[1]: expected a tensor, got type, which cannot be made one of numpy",
             constants=[H, dict],
         )
 
     def test_are_lists_of_equal_length(self) -> None:
-        with pytest.raises(ValueError, match=r"^constants: expected lists of equal length: "):
+        with pytest.raises(ValueError, match=r"^constants: expected lists of equal length$"):
             polyrnn.rnn(step, X, [H], constants=([[1.0], [1.0, 2.0]],))
 
     @pytest.mark.parametrize("constants", [H, [H], (H,)])

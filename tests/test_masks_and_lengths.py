@@ -46,13 +46,12 @@ class TestMask:
     def test_is_a_tensor(self) -> None:
         refused(
             TypeError,
-            "mask: expected a tensor, got dict, which cannot be made one of numpy: dtype object "
-            "does not hold numbers",
+            "mask: expected a tensor, got dict, which cannot be made one of numpy",
             mask={"a": X},
         )
 
     def test_is_of_lists_of_equal_length(self) -> None:
-        with pytest.raises(ValueError, match=r"^mask: expected lists of equal length: "):
+        with pytest.raises(ValueError, match=r"^mask: expected lists of equal length$"):
             polyrnn.rnn(step, X, [H], mask=[[1, 1, 1], [1]])
 
 
@@ -107,19 +106,17 @@ class TestLengths:
         )
 
     @pytest.mark.parametrize(
-        ("lengths", "kind", "dtype"),
-        [("2", "str", "<U1"), ({1, 2}, "set", "object"), ([None, 1], "list", "object")],
+        ("lengths", "kind"), [("2", "str"), ({1, 2}, "set"), ([None, 1], "list")]
     )
-    def test_are_numbers(self, lengths: Any, kind: str, dtype: str) -> None:
+    def test_are_numbers(self, lengths: Any, kind: str) -> None:
         refused(
             TypeError,
-            f"input_length: expected a tensor, got {kind}, which cannot be made one of numpy: "
-            f"dtype {dtype} does not hold numbers",
+            f"input_length: expected a tensor, got {kind}, which cannot be made one of numpy",
             input_length=lengths,
         )
 
     def test_are_lists_of_equal_length(self) -> None:
-        with pytest.raises(ValueError, match=r"^input_length: expected lists of equal length: "):
+        with pytest.raises(ValueError, match=r"^input_length: expected lists of equal length$"):
             polyrnn.rnn(step, X, [H], input_length=[[1], [1, 2]])
 
     def test_the_whole_time_axis_masks_nothing(self) -> None:
