@@ -180,14 +180,15 @@ class Registry:
         name = entry_point.name
         try:
             info = self.info(name)
-        except BackendBrokenError as error:
+        except BackendBrokenError:
+            failure = _summary(self._problems[name])
             return BackendStatus(
                 name=name,
                 state="broken",
                 version=None,
                 distribution=_distribution(entry_point),
                 install="",
-                problem=str(error),
+                problem=f"its plug-in {entry_point.value!r} fails with {failure}",
             )
         state: Literal["installed", "missing", "broken"] = "installed"
         problem = ""
