@@ -1,0 +1,149 @@
+"""The loop that an expert writes by hand for TensorFlow: eager, as a graph, and under XLA."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from polyrnn.benchmark.framework import DIFFERENTIABLE, Framework, Loop, Program, Step, Tensor
+
+
+class TensorflowFramework(Framework):
+    """Runs on the device that TensorFlow chooses."""
+
+    def use_threads(self, threads: int) -> None:
+        """Set TensorFlow's own threads."""
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+    def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
+        """Make a constant."""
+        return tf.constant(array)
+
+    def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
+        """Bring a tensor to the host."""
+        return np.asarray(tensor)
+
+    def step(self, kernel: Tensor, bias: Tensor) -> Step:
+        """Make the step of an LSTM."""
+
+        def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            h, c = states
+            i, f, g, o = tf.split(tf.concat([x, h], axis=1) @ kernel + bias, 4, axis=1)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            h = tf.sigmoid(o) * tf.tanh(c)
+            return h, [h, c]
+
+        return step
+
+    def hand_written(self, mode: str) -> Loop:
+        """Give the Python loop, or the loop within the graph."""
+        if mode == "eager":
+            return eager_loop
+        # XLA must know beforehand how many steps there may be; a graph is slower for it.
+        return lambda *arguments: graph_loop(*arguments, bounded=mode == "xla")
+
+    def call(
+        self, mode: str, program: Program, tensors: Sequence[Tensor]
+    ) -> Callable[[], list[Tensor]]:
+        """Make a call."""
+        compiled = _compiled(mode, program)
+        return lambda: _ready(compiled(*tensors))
+
+    def gradient(
+        self, mode: str, program: Program, tensors: Sequence[Tensor]
+    ) -> Callable[[], list[Tensor]]:
+        """Make a call that runs a program forward and backward."""
+
+        def gradient(*arguments: Tensor) -> list[Tensor]:
+            wanted = list(arguments[:DIFFERENTIABLE])
+            with tf.GradientTape() as tape:
+                tape.watch(wanted)
+                loss = tf.add_n([tf.reduce_sum(tf.square(r)) for r in program(*arguments)])
+            found: list[Tensor] = tape.gradient(loss, wanted)
+            return found
+
+        compiled = _compiled(mode, gradient)
+        return lambda: _ready(compiled(*tensors))
+
+
+def _compiled(mode: str, function: Callable[..., list[Tensor]]) -> Callable[..., list[Tensor]]:
+    if mode == "eager":
+        return function
+    compiled: Callable[..., list[Tensor]] = tf.function(
+        function, autograph=False, jit_compile=mode == "xla"
+    )
+    return compiled
+
+
+def _ready(results: list[Tensor]) -> list[Tensor]:
+    tf.test.experimental.sync_devices()
+    return results
+
+
+def eager_loop(
+    step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Walk over the time steps, taken apart once, and stack the outputs at the end."""
+    outputs = []
+    if mask is None:
+        for x_t in tf.unstack(x, axis=1):
+            output, states = step(x_t, states)
+            outputs.append(output)
+        return output, tf.stack(outputs, axis=1), states
+
+    x = without_padding(x, mask)
+    held = tf.zeros_like(states[0])
+    for x_t, valid in zip(tf.unstack(x, axis=1), tf.unstack(mask[..., None], axis=1), strict=True):
+        output, new_states = step(x_t, states)
+        states = [tf.where(valid, new, old) for new, old in zip(new_states, states, strict=True)]
+        held = tf.where(valid, output, held)
+        outputs.append(held)
+    return held, tf.stack(outputs, axis=1), states
+
+
+def graph_loop(
+    step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None, *, bounded: bool
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Walk by `tf.while_loop` over tensors taken apart beforehand."""
+    time = x.shape[1]
+    if mask is not None:
+        x = without_padding(x, mask)
+        valid_rows = _taken_apart(mask[..., None])
+    rows = _taken_apart(x)
+    outputs = tf.TensorArray(x.dtype, size=time, element_shape=states[0].shape)
+
+    def body(t: Tensor, outputs: Any, states: list[Tensor]) -> Any:
+        output, new_states = step(rows.read(t), states)
+        return t + 1, outputs.write(t, output), new_states
+
+    def masked_body(t: Tensor, outputs: Any, states: list[Tensor], held: Tensor) -> Any:
+        output, new_states = step(rows.read(t), states)
+        valid = valid_rows.read(t)
+        states = [tf.where(valid, new, old) for new, old in zip(new_states, states, strict=True)]
+        held = tf.where(valid, output, held)
+        return t + 1, outputs.write(t, held), states, held
+
+    masked = mask is not None
+    first = (tf.constant(0), outputs, states)
+    carried = tf.while_loop(
+        lambda t, *_: t < time,
+        masked_body if masked else body,
+        (*first, tf.zeros_like(states[0])) if masked else first,
+        maximum_iterations=time if bounded else None,
+    )
+    stacked = carried[1].stack()
+    last = carried[3] if masked else stacked[-1]
+    return last, tf.transpose(stacked, (1, 0, 2)), carried[2]
+
+
+def _taken_apart(x: Tensor) -> Any:
+    swapped = tf.transpose(x, (1, 0, 2))
+    return tf.TensorArray(x.dtype, size=x.shape[1]).unstack(swapped)
+
+
+def without_padding(x: Tensor, mask: Tensor) -> Tensor:
+    """Put the first valid input of each row in the place of its padding."""
+    first = tf.gather(x, tf.argmax(tf.cast(mask, tf.uint8), axis=1), axis=1, batch_dims=1)
+    return tf.where(mask[..., None], x, first[:, None])
