@@ -58,7 +58,7 @@ class Reader:
                 f"{self.choice.reason} chose as the backend; got one of {framework} "
                 f"({kind_of(value)})"
             )
-        dtype = str(value.dtype) if framework == NEUTRAL else ""
+        dtype = str(getattr(value, "dtype", "")) if framework == NEUTRAL else ""
         if dtype and not dtype.startswith(NUMBER_KINDS):
             raise ValueError(f"{where()}: expected bool or numbers, got dtype {dtype}")
         # What the framework says of its failure is the cause; the text is the same for all.
