@@ -1,0 +1,173 @@
+"""Tells whether two traced functions are the same: turns a jaxpr into a key that can be compared.
+
+The text of a jaxpr would not do, for it hides what is not data: two callbacks, or two
+derivative rules, look alike in print. A key is made of the structure instead, and an
+object whose meaning is not known here counts as equal to itself alone. A wrong guess thus
+costs a compilation and never a result.
+"""
+
+import dataclasses
+from collections.abc import Hashable, Iterable
+from types import FunctionType, MethodType
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.linear_util import WrappedFun
+
+_COMPARED_BY_VALUE = (
+    jax.core.AbstractValue,
+    jax.sharding.AbstractMesh,
+    jax.sharding.Mesh,
+    jax.sharding.PartitionSpec,
+    jax.sharding.Sharding,
+)
+
+_SCRATCH = {"DebugInfo", "DynamicJaxprTrace", "EqualStore", "Store"}
+"""JAX's own types in the closures of derivative rules that do not change what a rule means."""
+
+
+class NoKeyError(Exception):
+    """What was traced depends on something that must not be kept, such as an outer tracer."""
+
+
+class _Same:
+    """Equal to itself alone, whatever the object inside thinks of equality; keeps it alive."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def fingerprint(jaxpr: Jaxpr) -> Hashable:
+    """Give a key that is equal for jaxprs which compute the same from the same arguments.
+
+    Args:
+        jaxpr: What was traced. Arrays it closes over are arguments of it, not part of the key.
+
+    Returns:
+        A hashable key. It keeps alive the Python objects it tells apart.
+
+    Raises:
+        NoKeyError: If no key can be given, for then nothing may be shared.
+
+    Example:
+        >>> import jax
+        >>> def traced(factor):
+        ...     return fingerprint(jax.make_jaxpr(lambda x: x * factor)(1.0).jaxpr)
+        >>> traced(2.0) == traced(2.0), traced(2.0) == traced(3.0)
+        (True, False)
+    """
+    numbers: dict[Any, int] = {}
+
+    def define(variables: Iterable[Any]) -> tuple[Hashable, ...]:
+        for variable in variables:
+            numbers[variable] = len(numbers)
+        return tuple(_value(variable.aval) for variable in variables)
+
+    def use(atom: Any) -> Hashable:
+        if isinstance(atom, Literal):
+            return (_value(atom.val), _value(atom.aval))
+        return numbers[atom]
+
+    def equation(eqn: JaxprEqn) -> Hashable:
+        return (
+            _Same(eqn.primitive),
+            tuple(map(use, eqn.invars)),
+            _value(eqn.params),
+            _Same(eqn.ctx),
+            frozenset(eqn.effects),
+            define(eqn.outvars),
+        )
+
+    return (
+        define(jaxpr.constvars),
+        define(jaxpr.invars),
+        tuple(map(equation, jaxpr.eqns)),
+        tuple(map(use, jaxpr.outvars)),
+    )
+
+
+def _value(value: Any) -> Hashable:
+    """Give a key of a parameter: by value for plain data, by identity for what may be anything."""
+    kind = type(value)
+    if kind in (bool, int, str, bytes) or isinstance(value, np.dtype):
+        return (kind, value)
+    if kind in (float, complex, np.ndarray) or isinstance(value, np.generic):
+        return _number(value)
+    if kind in (tuple, list):
+        return (kind, *map(_value, value))
+    if kind is frozenset:
+        return (kind, frozenset(map(_value, value)))
+    if kind is dict:
+        return (kind, *((key, _value(entry)) for key, entry in value.items()))
+    if kind is MethodType:
+        return (kind, _Same(value.__func__), _Same(value.__self__))
+    if kind is FunctionType:
+        return _function(value)
+    if isinstance(value, jax.core.Tracer):
+        raise NoKeyError
+    if kind.__module__.partition(".")[0] in ("jax", "jaxlib"):
+        return _object_of_jax(value)
+    return _Same(value)
+
+
+def _number(value: Any) -> Hashable:
+    """Compare bits: -0.0 is not 0.0, and NaN is equal to itself."""
+    array = np.asarray(value)
+    return (type(value), array.dtype, array.shape, array.tobytes())
+
+
+def _object_of_jax(value: Any) -> Hashable:
+    kind = type(value)
+    if isinstance(value, ClosedJaxpr):
+        return (kind, fingerprint(value.jaxpr), _value(value.consts))
+    if isinstance(value, Jaxpr):
+        return (kind, fingerprint(value))
+    if isinstance(value, jax.tree_util.PyTreeDef):
+        return (kind, _value(value.node_data()), _value(value.children()))
+    if isinstance(value, WrappedFun):
+        return (kind, _value(value.f), _value(value.transforms), _value(value.params))
+    if isinstance(value, jax.core.ShapedArray) and not _is_static(value.shape):
+        raise NoKeyError  # symbolic sizes belong to one export alone
+    if isinstance(value, _COMPARED_BY_VALUE):
+        return (kind, value)
+    if isinstance(value, int | float | complex):
+        return _number(value)
+    if isinstance(value, tuple):
+        return (kind, *map(_value, value))
+    if kind.__name__ in _SCRATCH:
+        return kind.__name__
+    if dataclasses.is_dataclass(value) and kind.__dataclass_params__.frozen:
+        return (kind, *(_value(getattr(value, each.name)) for each in dataclasses.fields(value)))
+    return _Same(value)
+
+
+def _is_static(shape: tuple[Any, ...]) -> bool:
+    return all(isinstance(size, int) for size in shape)
+
+
+def _function(function: FunctionType) -> Hashable:
+    """Look into the closures that JAX makes anew at each trace, and into nobody else's.
+
+    A user's function may keep state in its closure, so two of them are never the same.
+    """
+    if function.__globals__.get("__name__", "").partition(".")[0] != "jax":
+        return _Same(function)
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            content = cell.cell_contents
+        except ValueError:  # a cell that is not filled yet
+            content = None
+        # A bare object is a sentinel: it has no content in which two could differ.
+        cells.append(None if type(content) is object else _value(content))
+    return (_Same(function.__code__), tuple(cells), _value(function.__defaults__))
