@@ -84,6 +84,9 @@ class JaxBackend(Backend):
     def flip(self, x: Any) -> Any:
         return jnp.flip(x, 0)
 
+    def devices(self) -> list[str]:
+        return [f"{device.platform}:{device.id}" for device in jax.devices()]
+
     def flatten(self, tree: Any) -> tuple[list[Any], Any]:
         leaves, structure = tree_util.tree_flatten(tree)
         return leaves, structure
