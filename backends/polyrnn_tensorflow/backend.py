@@ -89,6 +89,10 @@ class TensorFlowBackend(Backend):
     def dtype_name(self, x: Any) -> str:
         return str(x.dtype.name)
 
+    def devices(self) -> list[str]:
+        physical = tf.config.list_physical_devices()
+        return [device.name.removeprefix("/physical_device:") for device in physical]
+
     def flatten(self, tree: Any) -> tuple[list[Any], Any]:
         leaves, structure = nests.flatten(tree)
         if structure.namespace:
