@@ -1,0 +1,105 @@
+"""One call of `polyrnn.rnn` as data, the same for every framework."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from polyrnn_conformance.trees import Host, map_leaves
+
+StepMaker = Callable[..., Callable[[Any, list[Any]], tuple[Any, Any]]]
+"""Called as ``make(namespace, *weights)``; gives the step function for one framework.
+
+Of the namespace it uses ``tanh``, ``exp``, ``log``, ``matmul`` and ``where``.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The arguments of one call; arrays become tensors of the framework, `Host` values do not.
+
+    Args:
+        step: Makes the step function of the namespace and the weights.
+        weights: What the step closes over.
+        inputs: As for `polyrnn.rnn`, like all that follow.
+        initial_states: The states before the first step.
+        go_backwards: The direction of the walk.
+        mask: Which steps count.
+        constants: What each step gets besides the states.
+        unroll: How the loop runs.
+        input_length: How many steps count.
+        time_major: The layout.
+        zero_output_for_mask: What a masked step puts out.
+        return_all_outputs: Which outputs are kept.
+    """
+
+    step: StepMaker
+    weights: tuple[Any, ...] = ()
+    inputs: Any
+    initial_states: Any
+    go_backwards: Any = False
+    mask: Any = None
+    constants: Any = None
+    unroll: Any = False
+    input_length: Any = None
+    time_major: Any = False
+    zero_output_for_mask: Any = False
+    return_all_outputs: Any = True
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the arguments of `polyrnn.rnn` but for the step function, by name."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("step", "weights")
+        }
+
+    def in_dtype(self, dtype: str) -> "Call":
+        """Give the same call with every real floating-point array in another dtype."""
+
+        def cast(leaf: Any) -> Any:
+            is_real = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
+            return leaf.astype(dtype) if is_real else leaf
+
+        changed = {
+            field.name: map_leaves(cast, getattr(self, field.name))
+            for field in fields(self)
+            if field.name != "step"
+        }
+        return replace(self, **changed)
+
+
+def on_host(tree: Any) -> Any:
+    """Give a nest as the reference takes it: `Host` values bare."""
+    return map_leaves(lambda leaf: leaf.value if isinstance(leaf, Host) else leaf, tree)
+
+
+def wave(*shape: int, dtype: str = "float32", phase: float = 0.0) -> np.ndarray[Any, Any]:
+    """Make an array of values between -1 and 1 that look irregular and never change.
+
+    Args:
+        *shape: The shape.
+        dtype: A floating-point or complex dtype.
+        phase: Gives another array.
+    """
+    count = int(np.prod(shape))
+    values = np.sin(1.7 * np.arange(count) ** 1.1 + 1.0 + phase)
+    if np.dtype(dtype).kind == "c":
+        values = values + 1j * np.cos(values + phase)
+    return np.asarray(values.reshape(shape), dtype)
+
+
+def digits(*shape: int, dtype: str = "int32", phase: int = 0) -> np.ndarray[Any, Any]:
+    """Make an array of small whole numbers from 0 to 3, for any dtype; bool gets both values.
+
+    Args:
+        *shape: The shape.
+        dtype: Any dtype.
+        phase: Gives another array.
+    """
+    count = int(np.prod(shape))
+    values = (np.arange(count) * 7 + np.arange(count) // 3 + phase) % 4
+    if dtype == "bool":
+        values = values // 2
+    return values.reshape(shape).astype(dtype)

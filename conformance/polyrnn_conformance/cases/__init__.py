@@ -1,0 +1,31 @@
+"""The conformance table: every row that a backend has to pass, by topic."""
+
+from polyrnn_conformance.cases import (
+    calling,
+    dtypes,
+    masking,
+    padding,
+    refused_arguments,
+    refused_steps,
+    structure,
+    time,
+)
+from polyrnn_conformance.rows import Case, Check, ErrorCase, Row
+
+CASES: tuple[Case, ...] = (
+    *structure.ROWS,
+    *time.ROWS,
+    *masking.ROWS,
+    *padding.ROWS,
+    *dtypes.ROWS,
+)
+"""Calls whose results are compared with the reference."""
+
+ERROR_CASES: tuple[ErrorCase, ...] = (*refused_arguments.ROWS, *refused_steps.ROWS)
+"""Calls that are refused."""
+
+CHECKS: tuple[Check, ...] = calling.ROWS
+"""What is no single call."""
+
+TABLE: tuple[Row, ...] = (*CASES, *ERROR_CASES, *CHECKS)
+"""All rows."""

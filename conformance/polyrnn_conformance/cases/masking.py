@@ -1,0 +1,293 @@
+"""Rules 11 to 13 and 15: masks, lengths, and what is held."""
+
+from typing import Any
+
+import numpy as np
+
+from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.cases.structure import nested_outputs
+from polyrnn_conformance.rows import Case
+from polyrnn_conformance.steps import Step, count_and_echo, dense, running_sum, two_states
+from polyrnn_conformance.trees import Host
+
+X, S = wave(3, 4, 2), wave(3, 2, phase=1)
+MASK = np.array(
+    [[True, True, False, False], [False, True, False, True], [False, False, False, False]]
+)
+WEIGHTS = (wave(2, 2), wave(2, 2, phase=3))
+LENGTHS = np.array([2, 4, 0], dtype="int32")
+
+
+def rank_changes(xp: Any) -> Step:
+    """Keep states of ranks 1 and 3, put out a leaf of rank 4."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        flat, deep = states
+        flat, deep = flat + x[:, 0], deep + x[:, :, None]
+        return deep[:, None] + x[:, None, :, None], [flat, deep]
+
+    return step
+
+
+def _masked(name: str, rules: tuple[int, ...], title: str, **changes: Any) -> Case:
+    row = {key: changes.pop(key) for key in ("drift", "gradients") if key in changes}
+    arguments = {"step": count_and_echo, "inputs": X, "initial_states": [S], **changes}
+    return Case(name=name, rules=rules, title=title, call=Call(**arguments), **row)
+
+
+HOLDS_STATE = "Keras 3 on numpy and jax puts out states[0] where masked."
+
+ROWS = (
+    _masked("mask-bool", (11,), "A boolean mask of shape (batch, time).", mask=MASK),
+    _masked(
+        "mask-rank-3",
+        (11,),
+        "A mask may have a third axis of size 1.",
+        mask=MASK[..., None],
+    ),
+    _masked(
+        "mask-float",
+        (11,),
+        "A floating-point mask is true where it is not zero, at 0.5 and -1 too.",
+        mask=np.where(MASK, np.array([[1.0, 0.5, 2.0, -1.0]]), 0.0).astype("float32"),
+    ),
+    _masked(
+        "mask-int-rank-3",
+        (11,),
+        "A mask of integers is true where it is not zero.",
+        mask=(MASK * np.array([1, 2, 3, -1]))[..., None].astype("int32"),
+    ),
+    _masked("mask-numpy", (11, 16), "A mask may be a NumPy array.", mask=Host(MASK)),
+    _masked("mask-list", (11, 16), "A mask may be a list of lists.", mask=Host(MASK.tolist())),
+    _masked(
+        "mask-time-major",
+        (6, 11),
+        "With time_major the mask is (time, batch).",
+        inputs=wave(4, 3, 2),
+        mask=MASK.T,
+        time_major=True,
+    ),
+    _masked(
+        "mask-time-major-rank-3",
+        (6, 11),
+        "With time_major the mask may be (time, batch, 1).",
+        inputs=wave(4, 3, 2),
+        mask=MASK.T[..., None],
+        time_major=True,
+        zero_output_for_mask=True,
+    ),
+    _masked(
+        "mask-of-one-sample",
+        (11,),
+        "A mask of as many samples as time steps is read by batch, then time.",
+        inputs=wave(2, 2, 2),
+        initial_states=[wave(2, 2)],
+        mask=np.array([[True, True], [True, False]]),
+    ),
+    _masked(
+        "masked-output-repeats",
+        (12,),
+        "A masked step puts out the previous output, which need not be the first state.",
+        mask=MASK,
+        gradients=True,
+        drift=HOLDS_STATE,
+    ),
+    _masked(
+        "masked-output-repeats-unrolled",
+        (9, 12),
+        "Unrolled, a masked step puts out the previous output.",
+        mask=MASK,
+        unroll=True,
+        gradients=True,
+        drift=HOLDS_STATE,
+    ),
+    _masked(
+        "masked-output-starts-at-zeros",
+        (12,),
+        "Before its first valid step a sample puts out zeros, not the initial state.",
+        step=running_sum,
+        mask=MASK,
+    ),
+    _masked(
+        "masked-output-last-only",
+        (6, 12),
+        "With return_all_outputs=False the last output is held, too.",
+        mask=MASK,
+        return_all_outputs=False,
+        drift="tf_keras fails at nested outputs that are masked; Keras 3 keeps all outputs.",
+    ),
+    _masked(
+        "masked-states-stay",
+        (12,),
+        "All states stay at a masked step.",
+        step=two_states,
+        weights=WEIGHTS,
+        initial_states=[S, S + 1],
+        mask=MASK,
+        gradients=True,
+    ),
+    _masked(
+        "masked-outputs-nested",
+        (4, 12),
+        "Every leaf of a nest of outputs is held.",
+        step=nested_outputs,
+        mask=MASK,
+        drift="tf_keras and Keras 3 fail at nested outputs that are masked.",
+    ),
+    _masked(
+        "masked-outputs-nested-unrolled-last-only",
+        (4, 6, 9, 12),
+        "Every leaf of a nest of outputs is held, unrolled and last output alone too.",
+        step=nested_outputs,
+        mask=MASK,
+        unroll=True,
+        return_all_outputs=False,
+        drift="tf_keras fails at nested outputs when unrolled.",
+    ),
+    _masked(
+        "masked-every-rank",
+        (12,),
+        "States of rank 1 and 3 stay, and an output of rank 4 is held.",
+        step=rank_changes,
+        initial_states=[wave(3), wave(3, 2, 2)],
+        mask=MASK,
+        gradients=True,
+        drift="In Keras 3 a state of shape (batch,) becomes (batch, batch) when masked.",
+    ),
+    _masked(
+        "masked-every-rank-unrolled",
+        (9, 12),
+        "Unrolled, states and outputs of every rank are held.",
+        step=rank_changes,
+        initial_states=[wave(3), wave(3, 2, 2)],
+        mask=MASK,
+        unroll=True,
+        zero_output_for_mask=True,
+        drift="In Keras 3 a state of shape (batch,) becomes (batch, batch) when masked.",
+    ),
+    _masked(
+        "zero-output",
+        (12,),
+        "With zero_output_for_mask a masked step puts out zeros, the last one too.",
+        mask=MASK,
+        zero_output_for_mask=True,
+        gradients=True,
+    ),
+    _masked(
+        "zero-output-unrolled",
+        (9, 12),
+        "Unrolled, zero_output_for_mask puts out zeros.",
+        mask=MASK,
+        zero_output_for_mask=True,
+        unroll=True,
+        drift="Keras 3 on numpy and jax ignores zero_output_for_mask when unrolled.",
+    ),
+    _masked(
+        "zero-output-last-only",
+        (6, 12),
+        "With return_all_outputs=False a masked last step puts out zeros.",
+        mask=MASK,
+        zero_output_for_mask=True,
+        return_all_outputs=False,
+    ),
+    _masked(
+        "zero-output-nested",
+        (4, 12),
+        "Every leaf of a nest of outputs is zeroed, backwards too.",
+        step=nested_outputs,
+        mask=MASK,
+        zero_output_for_mask=True,
+        go_backwards=True,
+    ),
+    _masked(
+        "zero-output-without-mask",
+        (12,),
+        "Without a mask zero_output_for_mask changes nothing.",
+        zero_output_for_mask=True,
+    ),
+    _masked(
+        "lengths-tensor",
+        (15,),
+        "Lengths mean the mask time < length; a length of 0 masks the sample throughout.",
+        input_length=LENGTHS,
+        gradients=True,
+        drift="Keras 3 on numpy and jax ignores input_length, elsewhere it fails at tensors.",
+    ),
+    _masked(
+        "lengths-unrolled",
+        (9, 15),
+        "Lengths count unrolled, too.",
+        input_length=LENGTHS,
+        unroll=True,
+        drift="tf_keras ignores lengths when unrolled.",
+    ),
+    _masked(
+        "lengths-backwards",
+        (7, 15),
+        "Backwards, lengths count from the start of the time axis.",
+        input_length=np.array([2, 3, 1], dtype="int32"),
+        go_backwards=True,
+        drift="tf_keras assumes that the longest sample fills the time axis.",
+    ),
+    _masked(
+        "lengths-backwards-unrolled",
+        (7, 9, 15),
+        "Backwards and unrolled, lengths count from the start of the time axis.",
+        input_length=np.array([2, 3, 1], dtype="int32"),
+        go_backwards=True,
+        unroll=True,
+        drift="tf_keras ignores lengths when unrolled.",
+    ),
+    _masked(
+        "lengths-numpy",
+        (15, 16),
+        "Lengths may be a NumPy array of any integer dtype.",
+        input_length=Host(LENGTHS.astype("uint8")),
+    ),
+    _masked("lengths-list", (15, 16), "Lengths may be a list.", input_length=Host([2, 4, 1])),
+    _masked("lengths-integer", (15,), "One integer is the length of all samples.", input_length=3),
+    _masked(
+        "lengths-numpy-integer",
+        (15,),
+        "One NumPy integer is the length of all samples.",
+        input_length=Host(np.int64(2)),
+        zero_output_for_mask=True,
+    ),
+    _masked(
+        "lengths-integer-of-all-time",
+        (15,),
+        "An integer that is the number of time steps masks nothing.",
+        input_length=4,
+    ),
+    _masked(
+        "lengths-scalar-tensor",
+        (15, 18),
+        "One tensor of shape () is the length of all samples.",
+        input_length=np.array(3, dtype="int32"),
+    ),
+    _masked(
+        "lengths-time-major",
+        (6, 15),
+        "With time_major lengths count along the first axis.",
+        inputs=wave(4, 3, 2),
+        input_length=LENGTHS,
+        time_major=True,
+        zero_output_for_mask=True,
+    ),
+    _masked(
+        "lengths-beside-mask",
+        (15,),
+        "With a mask and lengths, the mask decides.",
+        mask=MASK,
+        input_length=np.array([1, 1, 1], dtype="int32"),
+    ),
+    _masked(
+        "lengths-dense",
+        (15, 19),
+        "Gradients flow through the steps that lengths leave.",
+        step=dense,
+        weights=WEIGHTS,
+        input_length=LENGTHS,
+        gradients=True,
+    ),
+)

@@ -1,0 +1,206 @@
+"""Calls that are refused for what their step returns."""
+
+from typing import Any
+
+import numpy as np
+
+from polyrnn_conformance.calls import Call, StepMaker, wave
+from polyrnn_conformance.rows import ErrorCase
+
+X, S = wave(2, 4, 3), wave(2, 3)
+MASK = np.ones((2, 4), bool)
+
+
+def _returns(what: Any) -> StepMaker:
+    """Make a step that returns what a function of input, states and weights says."""
+
+    def make(xp: Any, *weights: Any) -> Any:
+        return lambda x, states: what(x, states, *weights)
+
+    return make
+
+
+def _refused(
+    name: str,
+    title: str,
+    text: str,
+    what: Any,
+    rules: tuple[int, ...] = (5,),
+    error: type[Exception] = ValueError,
+    **changes: Any,
+) -> ErrorCase:
+    arguments = {"step": _returns(what), "inputs": X, "initial_states": [S], **changes}
+    return ErrorCase(
+        name=f"refuses-step-{name}",
+        rules=rules,
+        title=title,
+        text=text,
+        error=error,
+        by_the_step=True,
+        call=Call(**arguments),
+    )
+
+
+HALF, DOUBLE = wave(2, 3, dtype="float16"), wave(2, 3, dtype="float64")
+INTEGERS = np.zeros((2, 3), "int32")
+
+ROWS = (
+    _refused(
+        "no-pair",
+        "A step returns output and new states.",
+        "step_function: expected it to return (output, new_states), got *",
+        lambda x, states: x,
+        (3,),
+    ),
+    _refused(
+        "three-values",
+        "A step returns output and new states, and nothing else.",
+        "step_function: expected it to return (output, new_states), got (*, [*], [*])",
+        lambda x, states: (x, [x], [x]),
+        (3,),
+    ),
+    _refused(
+        "nothing",
+        "A step that returns nothing is refused.",
+        "step_function: expected it to return (output, new_states), got None",
+        lambda x, states: None,
+        (3,),
+    ),
+    _refused(
+        "too-few-states",
+        "A step returns as many states as it was given.",
+        "new_states: step returned [*] for 2 states",
+        lambda x, states: (x, [x]),
+        initial_states=[S, S],
+    ),
+    _refused(
+        "too-many-states",
+        "A step returns no more states than it was given.",
+        "new_states: step returned [*, *] for 1 state",
+        lambda x, states: (x, [x, x]),
+    ),
+    _refused(
+        "states-with-constants",
+        "Constants are not returned.",
+        "new_states: step returned [*, *] for 1 state",
+        lambda x, states: (x, states),
+        constants=[S],
+    ),
+    _refused(
+        "states-for-none",
+        "A step without states returns none.",
+        "new_states: step returned [*] for 0 states",
+        lambda x, states: (x, [x]),
+        initial_states=[],
+    ),
+    _refused(
+        "no-states",
+        "None stands for no state that was given.",
+        "state [0]: step returned None for *",
+        lambda x, states: (x, None),
+    ),
+    _refused(
+        "other-nest",
+        "A state keeps its nest.",
+        "state [0]: step returned [*, *] for {'c': *, 'h': *}",
+        lambda x, states: (x, [[x, x]]),
+        initial_states=[{"h": S, "c": S}],
+    ),
+    _refused(
+        "other-nest-of-second-state",
+        "The error names the state that lost its nest.",
+        "state [1]: step returned * for [*]",
+        lambda x, states: (x, [x, x]),
+        initial_states=[S, [S]],
+    ),
+    _refused(
+        "other-shape",
+        "A state keeps its shape.",
+        "state [0]: step returned float32 (2, 1) for float32 (2, 3)",
+        lambda x, states: (x, [x[:, :1]]),
+    ),
+    _refused(
+        "other-rank",
+        "A state keeps its rank.",
+        "state [0][1]: step returned float32 (2,) for float32 (2, 3)",
+        lambda x, states: (x, [[x, x[:, 0]]]),
+        initial_states=[[S, S]],
+    ),
+    _refused(
+        "wider-dtype",
+        "A state keeps its dtype: none is widened in silence.",
+        "state [0]['h']: step returned float32 (2, 3) for float16 (2, 3)",
+        lambda x, states: (x, [{"h": x}]),
+        (5, 17),
+        initial_states=[{"h": HALF}],
+    ),
+    _refused(
+        "narrower-dtype",
+        "A state keeps its dtype: none is narrowed in silence.",
+        "state [0]: step returned float32 (2, 3) for float64 (2, 3)",
+        lambda x, states: (x, [x]),
+        (5, 17),
+        initial_states=[DOUBLE],
+    ),
+    _refused(
+        "float-for-integer",
+        "A state of integers stays one.",
+        "state [1]: step returned float32 (2, 3) for int32 (2, 3)",
+        lambda x, states: (x, [x, x]),
+        (5, 17),
+        initial_states=[S, INTEGERS],
+    ),
+    _refused(
+        "other-shape-unrolled",
+        "Unrolled, a state keeps its shape.",
+        "state [0]: step returned float32 (2, 1) for float32 (2, 3)",
+        lambda x, states: (x, [x[:, :1]]),
+        (5, 9),
+        unroll=True,
+    ),
+    _refused(
+        "other-dtype-masked",
+        "With a mask a state keeps its dtype.",
+        "state [0]: step returned float32 (2, 3) for float16 (2, 3)",
+        lambda x, states: (x, [x]),
+        (5, 12),
+        initial_states=[HALF],
+        mask=MASK,
+    ),
+    _refused(
+        "text-for-state",
+        "A state is a tensor.",
+        "state [0]: expected a tensor, got str, which cannot be made one of <backend>",
+        lambda x, states: (x, ["text"]),
+        (5, 16),
+        TypeError,
+    ),
+    _refused(
+        "text-for-output",
+        "An output is a tensor.",
+        "output ['a']: expected a tensor, got str, which cannot be made one of <backend>",
+        lambda x, states: ({"a": "text"}, [x]),
+        (5, 16),
+        TypeError,
+    ),
+    _refused(
+        "masked-output-without-batch",
+        "With a mask every leaf of the output has the batch as its first axis.",
+        "output ['n']: expected the batch (2) as the first axis, for steps are masked; step "
+        "returned shape ()",
+        lambda x, states, n: ({"n": n, "x": x}, [x]),
+        (12, 13),
+        weights=(wave(),),
+        mask=MASK,
+    ),
+    _refused(
+        "masked-output-of-other-batch",
+        "With a mask an output of another batch is refused.",
+        "output: expected the batch (2) as the first axis, for steps are masked; step "
+        "returned shape (3, 2)",
+        lambda x, states, other: (other, [x]),
+        (12, 13),
+        weights=(wave(3, 2),),
+        mask=MASK,
+    ),
+)

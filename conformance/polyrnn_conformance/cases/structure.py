@@ -1,0 +1,390 @@
+"""Rules 1 to 5: nests of inputs, states and outputs."""
+
+from typing import Any, NamedTuple
+
+from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.rows import Case
+from polyrnn_conformance.steps import Step, dense, running_sum, two_states, with_constants
+from polyrnn_conformance.trees import Pair
+
+
+class Sensors(NamedTuple):
+    """A namedtuple as a user would make one."""
+
+    near: Any
+    far: Any
+
+
+class StateList(list[Any]):
+    """A list of its own kind, as TensorFlow's ``ListWrapper`` is one."""
+
+
+def add_two(take: Any) -> Any:
+    """Make a step that adds both leaves of its input, which `take` finds."""
+
+    def make(xp: Any) -> Step:
+        def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+            near, far = take(x)
+            total = states[0] + near + far * far
+            return total, [total]
+
+        return step
+
+    return make
+
+
+def nested_states(xp: Any) -> Step:
+    """Use states ``[[h, c], [h]]``, and return them so."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        (h, c), (g,) = states
+        h, c, g = h + x, c + h, g + c
+        return g - h, [[h, c], [g]]
+
+    return step
+
+
+def dict_state(xp: Any) -> Step:
+    """Use one state that is a dict, and return it bare."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        state = states[0]
+        h = state["h"] + x
+        return h, {"c": state["c"] - h, "h": h}
+
+    return step
+
+
+def pair_state(xp: Any) -> Step:
+    """Use one state that is a registered node, and return it bare."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0].left + x
+        return total + states[0].right, Pair(total, states[0].right - x)
+
+    return step
+
+
+def bare_state(xp: Any) -> Step:
+    """Return the one state without a list round it."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0] + x
+        return x - total, total
+
+    return step
+
+
+def tuple_of_states(xp: Any) -> Step:
+    """Return the new states as a tuple, in turn."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        return states[0] + x, (states[1] + x, states[0])
+
+    return step
+
+
+def stateless(xp: Any) -> Step:
+    """Keep no state."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        assert states == []
+        return xp.tanh(x), []
+
+    return step
+
+
+def beside_empty_state(xp: Any) -> Step:
+    """Keep an empty state beside a full one."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total, nothing = states
+        assert nothing == ()
+        return total + x, [total + x, ()]
+
+    return step
+
+
+def nested_outputs(xp: Any) -> Step:
+    """Put out a dict with a tuple, a namedtuple and `None` in it."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0] + x
+        output = {"sum": (total, None), "parts": Sensors(x + x, total[..., :1])}
+        return output, [total]
+
+    return step
+
+
+def outputs_of_every_rank(xp: Any) -> Step:
+    """Put out leaves of ranks 1, 2 and 3."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0] + x
+        return [total[:, 0], total, total[:, None, :] * x[:, :, None]], [total]
+
+    return step
+
+
+def scalar_output(xp: Any) -> Step:
+    """Put out a step counter without a batch."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        count = states[0] + states[1]
+        return count, [count]
+
+    return step
+
+
+def nested_constants(xp: Any) -> Step:
+    """Take a dict and a tensor as constants."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total, named, row = states
+        total = total * named["scale"] + x + row
+        return total, [total]
+
+    return step
+
+
+X, Y = wave(2, 4, 3), wave(2, 4, 3, phase=2)
+S = wave(2, 3, phase=1)
+KEY = "Keras 3 on tensorflow and torch fails at nested inputs, on numpy it walks over the tuple."
+
+ROWS = (
+    Case(
+        name="inputs-tensor",
+        rules=(1,),
+        title="Inputs of rank 3 are walked along their time axis.",
+        call=Call(
+            step=dense, weights=(wave(3, 2), wave(2, 2)), inputs=X, initial_states=[wave(2, 2)]
+        ),
+        gradients=True,
+    ),
+    Case(
+        name="inputs-rank-4",
+        rules=(1,),
+        title="Inputs of rank 4 keep the axes behind time.",
+        call=Call(step=running_sum, inputs=wave(2, 3, 2, 2), initial_states=[wave(2, 2, 2)]),
+    ),
+    Case(
+        name="inputs-rank-5",
+        rules=(1,),
+        title="Inputs of rank 5 keep the axes behind time.",
+        call=Call(step=running_sum, inputs=wave(2, 3, 2, 1, 2), initial_states=[wave(2, 2, 1, 2)]),
+    ),
+    Case(
+        name="inputs-list",
+        rules=(1,),
+        title="A list of inputs reaches the step as a list.",
+        call=Call(step=add_two(lambda x: (x[0], x[1])), inputs=[X, Y], initial_states=[S]),
+        drift=KEY,
+    ),
+    Case(
+        name="inputs-tuple",
+        rules=(1,),
+        title="A tuple of inputs is not taken for the time axis.",
+        call=Call(step=add_two(tuple), inputs=(X, Y), initial_states=[S]),
+        drift=KEY,
+    ),
+    Case(
+        name="inputs-namedtuple",
+        rules=(1,),
+        title="A namedtuple of inputs reaches the step with its fields.",
+        call=Call(
+            step=add_two(lambda x: (x.near, x.far)), inputs=Sensors(X, Y), initial_states=[S]
+        ),
+    ),
+    Case(
+        name="inputs-dict",
+        rules=(1,),
+        title="A dict of inputs reaches the step with its keys.",
+        call=Call(
+            step=add_two(lambda x: (x["near"], x["far"])),
+            inputs={"near": X, "far": Y},
+            initial_states=[S],
+        ),
+        gradients=True,
+    ),
+    Case(
+        name="inputs-dict-unrolled",
+        rules=(1, 9),
+        title="A dict of inputs is walked unrolled, too.",
+        call=Call(
+            step=add_two(lambda x: (x["near"], x["far"])),
+            inputs={"near": X, "far": Y},
+            initial_states=[S],
+            unroll=True,
+        ),
+        drift="tf_keras fails at dicts of inputs when unrolled.",
+    ),
+    Case(
+        name="inputs-registered-node",
+        rules=(1,),
+        title="A class that is registered as a node may hold the inputs.",
+        call=Call(step=add_two(lambda x: (x.left, x.right)), inputs=Pair(X, Y), initial_states=[S]),
+    ),
+    Case(
+        name="inputs-none-inside",
+        rules=(1, 4),
+        title="None inside a nest of inputs reaches the step as None.",
+        call=Call(
+            step=add_two(lambda x: (x[0], x[2]["a"]) if x[1] is None else ()),
+            inputs=[X, None, {"a": Y, "b": None}],
+            initial_states=[S],
+        ),
+    ),
+    Case(
+        name="states-none",
+        rules=(2,),
+        title="There may be no state at all.",
+        call=Call(step=stateless, inputs=X, initial_states=[]),
+    ),
+    Case(
+        name="states-tuple",
+        rules=(2, 4),
+        title="A tuple of states is a sequence of states; a list comes back.",
+        call=Call(
+            step=two_states,
+            weights=(wave(3, 2), wave(2, 2)),
+            inputs=X,
+            initial_states=(wave(2, 2), wave(2, 2, phase=1)),
+        ),
+        gradients=True,
+    ),
+    Case(
+        name="states-namedtuple",
+        rules=(2, 4),
+        title="A namedtuple of states is a sequence of states; a list comes back.",
+        call=Call(step=tuple_of_states, inputs=X, initial_states=Sensors(S, S + 1)),
+    ),
+    Case(
+        name="states-list-subclass",
+        rules=(2, 4),
+        title="A subclass of list is a sequence of states; a plain list comes back.",
+        call=Call(step=running_sum, inputs=X, initial_states=StateList([S])),
+    ),
+    Case(
+        name="states-bare-tensor",
+        rules=(2,),
+        title="A bare tensor is one state, not a sequence of rows.",
+        call=Call(step=running_sum, inputs=X, initial_states=S),
+        drift="tf_keras unstacks a bare tensor along its batch axis.",
+    ),
+    Case(
+        name="states-bare-dict",
+        rules=(2, 3, 4),
+        title="A dict is one state, and may come back bare.",
+        call=Call(step=dict_state, inputs=X, initial_states={"h": S, "c": S + 1}),
+    ),
+    Case(
+        name="states-registered-node",
+        rules=(2, 3, 4),
+        title="A class that is registered as a node may be a state.",
+        call=Call(step=pair_state, inputs=X, initial_states=Pair(S, S + 1)),
+    ),
+    Case(
+        name="states-ragged",
+        rules=(2, 4),
+        title="States may be nests of different sizes, [[h, c], [h]].",
+        call=Call(step=nested_states, inputs=X, initial_states=[[S, S + 1], [S - 1]], unroll=False),
+        gradients=True,
+    ),
+    Case(
+        name="states-ragged-masked-unrolled",
+        rules=(2, 4, 12),
+        title="Ragged states hold still where masked, unrolled too.",
+        call=Call(
+            step=nested_states,
+            inputs=X,
+            initial_states=[[S, S + 1], [S - 1]],
+            mask=wave(2, 4) > 0,
+            unroll=True,
+        ),
+    ),
+    Case(
+        name="states-empty-nest",
+        rules=(2, 4),
+        title="A state may be an empty nest, ().",
+        call=Call(step=beside_empty_state, inputs=X, initial_states=[S, ()]),
+    ),
+    Case(
+        name="states-without-batch",
+        rules=(3, 13),
+        title="Without a mask a state and an output may have any shape, that of a number too.",
+        call=Call(
+            step=scalar_output,
+            inputs=X,
+            initial_states=[wave()],
+            constants=[wave(phase=2)],
+        ),
+    ),
+    Case(
+        name="step-returns-bare-state",
+        rules=(3,),
+        title="The one new state may be returned bare.",
+        call=Call(step=bare_state, inputs=X, initial_states=[S]),
+    ),
+    Case(
+        name="step-returns-tuple",
+        rules=(3, 4),
+        title="New states may be returned as a tuple; a list comes back.",
+        call=Call(step=tuple_of_states, inputs=X, initial_states=[S, S + 1]),
+    ),
+    Case(
+        name="outputs-nested",
+        rules=(3, 4),
+        title="The output may be any nest, None inside it included.",
+        call=Call(step=nested_outputs, inputs=X, initial_states=[S]),
+        drift="Keras 3 on numpy and jax fails at nested outputs.",
+    ),
+    Case(
+        name="outputs-nested-unrolled",
+        rules=(3, 4, 9),
+        title="A nest of outputs is stacked unrolled, too.",
+        call=Call(step=nested_outputs, inputs=X, initial_states=[S], unroll=True),
+        drift="tf_keras fails at nested outputs when unrolled.",
+    ),
+    Case(
+        name="outputs-every-rank",
+        rules=(3,),
+        title="The leaves of an output may have any rank.",
+        call=Call(step=outputs_of_every_rank, inputs=X, initial_states=[S]),
+    ),
+    Case(
+        name="constants",
+        rules=(3,),
+        title="The step gets the constants behind the states.",
+        call=Call(
+            step=with_constants,
+            inputs=X,
+            initial_states=[S],
+            constants=[wave(3, phase=3), wave(2, 3, phase=4)],
+        ),
+        gradients=True,
+        drift="Keras 3 on numpy and jax forgets the constants when looped.",
+    ),
+    Case(
+        name="constants-unrolled",
+        rules=(3, 9),
+        title="The step gets the constants unrolled, too; they may be a tuple.",
+        call=Call(
+            step=with_constants,
+            inputs=X,
+            initial_states=[S],
+            constants=(wave(3, phase=3), wave(2, 3, phase=4)),
+            unroll=True,
+        ),
+    ),
+    Case(
+        name="constants-nested",
+        rules=(3,),
+        title="A constant may be a nest.",
+        call=Call(
+            step=nested_constants,
+            inputs=X,
+            initial_states=[S],
+            constants=[{"scale": wave(3, phase=3)}, wave(2, 3, phase=4)],
+        ),
+    ),
+)

@@ -1,0 +1,198 @@
+"""The pytest plug-in that runs the suite on one backend.
+
+It is loaded by name and never by itself::
+
+    pytest --pyargs polyrnn_conformance -p polyrnn_conformance.plugin --polyrnn-backend torch
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from polyrnn import Backend, registry
+from polyrnn_conformance.harness import Harness
+from polyrnn_conformance.rows import Row
+from polyrnn_conformance.selecting import Selection, pairs, reason_to_leave_out
+from polyrnn_conformance.subject import Subject
+from polyrnn_conformance.trees import Pair
+
+PROFILES = {"ci": (100, 15), "nightly": (2000, 100)}
+"""How many random calls are drawn, in the first mode and in each of the others."""
+
+
+@dataclass
+class Run:
+    """One run of the suite."""
+
+    subject: Subject
+    modes: tuple[str, ...]
+    random_calls: tuple[int, int]
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+RUN = pytest.StashKey[Run]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that say what to run the suite on."""
+    group = parser.getgroup("polyrnn", "conformance of polyrnn backends")
+    group.addoption(
+        "--polyrnn-backend",
+        metavar="NAME",
+        help="the backend to try: its name, or package.module:Class where it has none yet",
+    )
+    group.addoption(
+        "--polyrnn-harness",
+        metavar="package.module:Class",
+        help="the Harness to drive it by, instead of the one that the backend names",
+    )
+    group.addoption(
+        "--polyrnn-profile",
+        choices=sorted(PROFILES),
+        default="ci",
+        help="how many random calls to draw (default: ci)",
+    )
+    group.addoption(
+        "--polyrnn-random-calls",
+        type=int,
+        metavar="N",
+        help="draw this many random calls in each mode, whatever the profile says",
+    )
+    group.addoption(
+        "--polyrnn-modes",
+        metavar="MODE,...",
+        help="the modes of the harness to run (default: all)",
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Load the backend; a framework that is not there fails the run."""
+    session.config.stash[RUN] = _make_run(session.config)
+
+
+def _make_run(config: pytest.Config) -> Run:
+    given = config.getoption("--polyrnn-backend")
+    if given is None:
+        raise pytest.UsageError("--polyrnn-backend: say which backend to try")
+    try:
+        subject = _make_subject(given, config.getoption("--polyrnn-harness"))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise pytest.UsageError(f"--polyrnn-backend={given}: {error}") from error
+    harness = subject.harness
+    asked = config.getoption("--polyrnn-modes")
+    modes = harness.modes if asked is None else tuple(asked.split(","))
+    unknown = sorted(set(modes) - set(harness.modes))
+    if unknown:
+        raise pytest.UsageError(
+            f"--polyrnn-modes: {type(harness).__name__} has no mode {unknown[0]!r}; "
+            f"it has {', '.join(harness.modes)}"
+        )
+    count = config.getoption("--polyrnn-random-calls")
+    counts = PROFILES[config.getoption("--polyrnn-profile")] if count is None else (count, count)
+    run = Run(subject, modes, counts)
+    for mode in harness.modes:
+        if mode not in modes:
+            run.left_out[f"modes: {mode} was not asked for."] += 1
+    return run
+
+
+def _make_subject(given: str, harness: str | None) -> Subject:
+    name: str | None = None
+    backend: Backend
+    if ":" in given:
+        backend = registry.resolve(given)()
+    else:
+        name = given
+        backend = registry.installed().load(name)
+        harness = harness or registry.installed().info(name).harness
+    make_harness = registry.resolve(harness) if harness else Harness
+    subject = Subject(backend, make_harness(backend), name)
+    _register_pair(subject.harness)
+    return subject
+
+
+def _register_pair(harness: Harness) -> None:
+    # A class is registered once in a process, which may run the suite several times.
+    if type(harness) not in _registered:
+        harness.register_node(Pair, lambda pair: [pair.left, pair.right], Pair)
+        _registered.add(type(harness))
+
+
+_registered: set[type[Harness]] = set()
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what is tried."""
+    run = config.stash.get(RUN, None)
+    if run is None:
+        return None
+    backend = type(run.subject.backend)
+    return (
+        f"polyrnn: {run.subject.called} ({backend.__module__}:{backend.__qualname__}), "
+        f"modes {', '.join(run.modes)}"
+    )
+
+
+@pytest.fixture(scope="session")
+def polyrnn_run(request: pytest.FixtureRequest) -> Run:
+    """The run of the suite."""
+    return request.config.stash[RUN]
+
+
+@pytest.fixture(scope="session")
+def subject(polyrnn_run: Run) -> Subject:
+    """The backend under test."""
+    return polyrnn_run.subject
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each test its rows, and each row its modes."""
+    selection = getattr(metafunc.function, "polyrnn_selection", None)
+    if isinstance(selection, Selection):
+        run = metafunc.config.stash[RUN]
+        chosen = pairs(selection, run.subject, run.modes)
+        names = [f"{row.name}-{mode}" for row, mode in chosen]
+        metafunc.parametrize(("row", "mode"), chosen, ids=names)
+    elif getattr(metafunc.function, "polyrnn_every_mode", False):
+        metafunc.parametrize("mode", metafunc.config.stash[RUN].modes)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the backend declares it cannot do, and keep account of it."""
+    run = config.stash[RUN]
+    kept, left_out = [], []
+    for item in items:
+        reason = _annotate(item, run)
+        if reason is None:
+            kept.append(item)
+        else:
+            left_out.append(item)
+            run.left_out[reason] += 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+def _annotate(item: pytest.Item, run: Run) -> str | None:
+    """Note the rules of a row in the reports; say why it is left out, if it is."""
+    function: Any = getattr(item, "function", None)
+    selection = getattr(function, "polyrnn_selection", None)
+    if not isinstance(selection, Selection):
+        return None
+    assert isinstance(item, pytest.Function)
+    row = item.callspec.params["row"]
+    assert isinstance(row, Row)
+    item.user_properties.append(("polyrnn_rules", ", ".join(map(str, row.rules))))
+    return reason_to_leave_out(selection, row, run.subject)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Report what was left out."""
+    run = config.stash.get(RUN, None)
+    if run is None or not run.left_out:
+        return
+    terminalreporter.section(f"left out on {run.subject.called}")
+    for reason, count in sorted(run.left_out.items()):
+        terminalreporter.line(f"{count:5d}  {reason}")

@@ -1,0 +1,189 @@
+"""What a call means, written as plainly as it can be said; shares no code with polyrnn.
+
+Each sample is walked by itself, step by step. Where a step is masked for a sample,
+the step function is not called for it at all, so that whatever its padding holds
+cannot matter. Speed does not count here, and neither does any framework.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from polyrnn_conformance.trees import (
+    children,
+    filled,
+    is_node,
+    leaves_of,
+    map_leaves,
+    skeleton,
+    with_children,
+)
+
+Step = Callable[[Any, list[Any]], tuple[Any, Any]]
+
+
+def rnn(
+    step_function: Step,
+    inputs: Any,
+    initial_states: Any,
+    go_backwards: bool = False,
+    mask: Any = None,
+    constants: Any = None,
+    unroll: bool = False,
+    input_length: Any = None,
+    time_major: bool = False,
+    zero_output_for_mask: bool = False,
+    return_all_outputs: bool = True,
+) -> tuple[Any, Any, list[Any]]:
+    """Compute what `polyrnn.rnn` has to return; `unroll` changes nothing.
+
+    Args:
+        step_function: Takes and returns NumPy arrays.
+        inputs: As for `polyrnn.rnn`, with NumPy arrays or lists of numbers as leaves.
+        initial_states: As for `polyrnn.rnn`.
+        go_backwards: As for `polyrnn.rnn`.
+        mask: As for `polyrnn.rnn`.
+        constants: As for `polyrnn.rnn`.
+        unroll: As for `polyrnn.rnn`.
+        input_length: As for `polyrnn.rnn`.
+        time_major: As for `polyrnn.rnn`.
+        zero_output_for_mask: As for `polyrnn.rnn`.
+        return_all_outputs: As for `polyrnn.rnn`.
+
+    Returns:
+        ``(last_output, outputs, new_states)`` of NumPy arrays.
+    """
+    inputs = _arrays(inputs)
+    if time_major:
+        inputs = map_leaves(lambda x: x.swapaxes(0, 1), inputs)
+    batch, time = leaves_of(inputs)[0].shape[:2]
+    walk = list(range(time))
+    if go_backwards:
+        walk.reverse()
+
+    states = [_arrays(state) for state in _sequence(initial_states)]
+    fixed = [_arrays(constant) for constant in _sequence(constants)]
+    valid = _valid(mask, input_length, batch, time, time_major)
+    if valid is None:
+        steps, states = _walk_batch(step_function, inputs, states, fixed, walk)
+    else:
+        steps, states = _walk_samples(
+            step_function, inputs, states, fixed, walk, valid, zero_output_for_mask
+        )
+
+    last = steps[-1]
+    kept = steps if return_all_outputs else steps[-1:]
+    stacked = [
+        np.stack(leaf, axis=0 if time_major or np.ndim(leaf[0]) == 0 else 1)
+        for leaf in zip(*map(leaves_of, kept), strict=True)
+    ]
+    return last, filled(last, iter(stacked)), states
+
+
+def _walk_batch(
+    step_function: Step, inputs: Any, states: list[Any], constants: list[Any], walk: list[int]
+) -> tuple[list[Any], list[Any]]:
+    """Walk without a mask: all samples at once, for a state need not have a batch."""
+    outputs = []
+    for t in walk:
+        x = map_leaves(lambda leaf: leaf[:, t], inputs)  # noqa: B023 - used at once
+        output, new = step_function(x, states + constants)
+        states = _in_the_containers_of(states, new)
+        outputs.append(output)
+    return outputs, states
+
+
+def _walk_samples(
+    step_function: Step,
+    inputs: Any,
+    states: list[Any],
+    constants: list[Any],
+    walk: list[int],
+    valid: list[list[bool]],
+    zero_output_for_mask: bool,
+) -> tuple[list[Any], list[Any]]:
+    """Walk sample by sample, calling the step for the steps that are valid and no others."""
+    batch = len(valid)
+    # Called once on ones, the step shows what its output looks like.
+    ones = map_leaves(lambda leaf: np.ones_like(leaf[:, 0]), inputs)
+    container = step_function(ones, states + constants)[0]
+    zeros = [np.zeros(leaf.shape[1:], leaf.dtype) for leaf in leaves_of(container)]
+    outputs_of: list[list[list[Any]]] = []
+    states_of: list[list[Any]] = []
+    for b in range(batch):
+        own = [map_leaves(lambda leaf: leaf[b], state) for state in states]  # noqa: B023
+        held = zeros
+        outputs: list[list[Any]] = []
+        for t in walk:
+            if valid[b][t]:
+                # The step sees this sample in every row, next to whatever it closes over.
+                x = map_leaves(lambda leaf: _rows(leaf[b, t], batch), inputs)  # noqa: B023
+                rows = [map_leaves(lambda leaf: _rows(leaf, batch), state) for state in own]
+                output, new = step_function(x, rows + constants)
+                new = _in_the_containers_of(states, new)
+                own = [map_leaves(lambda leaf: leaf[b], state) for state in new]  # noqa: B023
+                held = [leaf[b] for leaf in leaves_of(output)]
+                outputs.append(held)
+            else:
+                outputs.append(zeros if zero_output_for_mask else held)
+        outputs_of.append(outputs)
+        states_of.append(leaves_of(own))
+
+    steps = [
+        filled(container, iter([_stack(leaf) for leaf in zip(*samples, strict=True)]))
+        for samples in zip(*outputs_of, strict=True)
+    ]
+    merged = [_stack(leaf) for leaf in zip(*states_of, strict=True)]
+    return steps, filled(states, iter(merged))
+
+
+def _valid(
+    mask: Any, input_length: Any, batch: int, time: int, time_major: bool
+) -> list[list[bool]] | None:
+    """Tell for each sample and step whether it counts; `None` where nothing is masked."""
+    if mask is not None:
+        mask = np.asarray(mask)
+        if time_major:
+            mask = mask.swapaxes(0, 1)
+        return [[bool(mask[b, t].reshape(()) != 0) for t in range(time)] for b in range(batch)]
+    if input_length is not None:
+        lengths = np.broadcast_to(np.asarray(input_length), (batch,))
+        return [[t < int(lengths[b]) for t in range(time)] for b in range(batch)]
+    return None
+
+
+def _sequence(entries: Any) -> list[Any]:
+    if entries is None:
+        return []
+    return list(entries) if isinstance(entries, list | tuple) else [entries]
+
+
+def _in_the_containers_of(states: list[Any], new: Any) -> list[Any]:
+    """Take new states as a list, a tuple or the one bare state; give a list."""
+    if isinstance(new, list | tuple) and skeleton(list(new)) == skeleton(states):
+        return list(new)
+    return [new]
+
+
+def _arrays(tree: Any) -> Any:
+    """Make arrays of numbers and of lists of numbers: they are tensors written out."""
+    if _is_written_out(tree):
+        return np.asarray(tree)
+    if is_node(tree):
+        return with_children(tree, [_arrays(child) for child in children(tree)])
+    return tree
+
+
+def _is_written_out(tree: Any) -> bool:
+    if isinstance(tree, list):
+        return len(tree) > 0 and all(_is_written_out(entry) for entry in tree)
+    return isinstance(tree, int | float | complex)
+
+
+def _rows(sample: Any, batch: int) -> Any:
+    return np.repeat(np.asarray(sample)[None], batch, axis=0)
+
+
+def _stack(samples: Any) -> Any:
+    return np.stack([np.asarray(sample) for sample in samples])

@@ -1,0 +1,70 @@
+"""Which rows run in which modes, and why the rest is left out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from polyrnn_conformance.rows import Case, Check, ErrorCase, Row, dtypes_of
+from polyrnn_conformance.subject import Subject
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a test of the suite runs over.
+
+    Args:
+        rows: The rows of the table.
+        differentiates: The test needs gradients.
+    """
+
+    rows: tuple[Row, ...]
+    differentiates: bool = False
+
+
+def over(rows: Iterable[Row], *, differentiates: bool = False) -> Callable[[Test], Test]:
+    """Mark a test as one to run with each of the rows, in each mode.
+
+    Args:
+        rows: The rows of the table.
+        differentiates: The test needs gradients.
+    """
+
+    def mark(test: Test) -> Test:
+        test.__dict__["polyrnn_selection"] = Selection(tuple(rows), differentiates)
+        return test
+
+    return mark
+
+
+def pairs(selection: Selection, subject: Subject, modes: tuple[str, ...]) -> list[tuple[Row, str]]:
+    """List the rows with the modes in which each has a meaning."""
+    return [
+        (row, mode) for row in selection.rows for mode in modes if _has_meaning(row, subject, mode)
+    ]
+
+
+def _has_meaning(row: Row, subject: Subject, mode: str) -> bool:
+    harness = subject.harness
+    if isinstance(row, Check) and not row.every_mode:
+        return mode == harness.modes[0]
+    # What a call is refused for is mostly a shape, which has to be known.
+    return not (isinstance(row, ErrorCase) and mode in harness.unknown_shape_modes)
+
+
+def reason_to_leave_out(selection: Selection, row: Row, subject: Subject) -> str | None:
+    """Say why a backend cannot run a row; `None` where it can."""
+    harness = subject.harness
+    if selection.differentiates and "gradients" in harness.limitations:
+        return f"gradients: {harness.limitations['gradients']}"
+    if isinstance(row, Case | ErrorCase):
+        missing = sorted(dtypes_of(row.call) - set(harness.dtypes))
+        if missing:
+            return f"dtypes: {subject.called} has no {', '.join(missing)}."
+    if isinstance(row, Check):
+        if row.needs_name and subject.name is None:
+            return "names: the backend is tried as a class, not under an installed name."
+        if row.needs_own_tensors and not subject.has_own_tensors:
+            return "frameworks: NumPy arrays are neutral, and of no framework against another."
+    return None

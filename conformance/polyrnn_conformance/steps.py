@@ -1,0 +1,59 @@
+"""Step functions of the cases, each written once for all frameworks."""
+
+from collections.abc import Callable
+from typing import Any
+
+Step = Callable[[Any, list[Any]], tuple[Any, Any]]
+
+
+def running_sum(xp: Any) -> Step:
+    """Add up the inputs; the total is output and state."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0] + x
+        return total, [total]
+
+    return step
+
+
+def count_and_echo(xp: Any) -> Step:
+    """Put out twice the input; the state is the sum of the inputs, and so not the output."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        return x + x, [states[0] + x]
+
+    return step
+
+
+def dense(xp: Any, kernel: Any, recurrent: Any) -> Step:
+    """Compute ``tanh(x @ kernel + h @ recurrent)``, the plain recurrent layer."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        h = xp.tanh(xp.matmul(x, kernel) + xp.matmul(states[0], recurrent))
+        return h, [h]
+
+    return step
+
+
+def two_states(xp: Any, kernel: Any, recurrent: Any) -> Step:
+    """Keep a cell beside the hidden state, as an LSTM does; the output is neither."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        h, c = states
+        gate = xp.tanh(xp.matmul(x, kernel) + xp.matmul(h, recurrent))
+        c = c * gate + gate
+        h = xp.tanh(c) * gate
+        return h + c, [h, c]
+
+    return step
+
+
+def with_constants(xp: Any) -> Step:
+    """Multiply by the first constant and add the second."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total, scale, shift = states
+        total = total * scale + x + shift
+        return total, [total]
+
+    return step

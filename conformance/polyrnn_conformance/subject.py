@@ -1,0 +1,140 @@
+"""The backend under test: runs calls on it, and gives back what the suite compares."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import polyrnn
+from polyrnn import Backend, registry
+from polyrnn_conformance.calls import Call, on_host
+from polyrnn_conformance.comparing import DisagreementError, Result, cotangents_of
+from polyrnn_conformance.harness import Harness
+from polyrnn_conformance.trees import filled, leaves_of, skeleton
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A backend with its harness.
+
+    Args:
+        backend: The backend.
+        harness: Its harness.
+        name: The name under which it is installed; `None` where it was given as a class.
+    """
+
+    backend: Backend
+    harness: Harness
+    name: str | None
+
+    @property
+    def choice(self) -> str | Backend:
+        """What to give to ``backend=`` to choose it."""
+        return self.name if self.name is not None else self.backend
+
+    @property
+    def called(self) -> str:
+        """What errors call it: its name, else that of its framework, else of its class."""
+        return self.name or self.framework or type(self.backend).__name__
+
+    @property
+    def framework(self) -> str | None:
+        """The name of the installed backend whose framework the tensors are of, if any is."""
+        kinds = self.backend.tensor_type
+        found = map(
+            registry.installed().framework_of, kinds if isinstance(kinds, tuple) else (kinds,)
+        )
+        return next((name for name in found if name is not None), None)
+
+    @property
+    def has_own_tensors(self) -> bool:
+        """Whether the tensors of the framework are other than NumPy arrays."""
+        return not issubclass(np.ndarray, self.backend.tensor_type)
+
+    def tensor(self, array: Any) -> Any:
+        """Make a tensor of an array."""
+        tensor = self.backend.convert(array)
+        made = self.backend.dtype_name(tensor)
+        if made != array.dtype.name:
+            raise DisagreementError(f"convert: made {made} of an array of {array.dtype.name}")
+        return tensor
+
+    def run(self, call: Call, mode: str, counter: list[int] | None = None) -> Result:
+        """Run a call in one of the modes.
+
+        Args:
+            call: The call.
+            mode: One of the modes of the harness.
+            counter: Where given, gets one entry for each time the step is called.
+        """
+        tree, arrays = _taken_apart(call)
+        skeletons: list[Any] = []
+
+        def function(*tensors: Any) -> list[Any]:
+            result = self._rnn(call, filled(tree, _given(tree, tensors)), counter)
+            skeletons.append(skeleton(result))
+            return leaves_of(result)
+
+        leaves = self.harness.run(mode, function, [self.tensor(array) for array in arrays])
+        return Result(
+            skeleton=skeletons[-1],
+            leaves=[self.harness.to_numpy(leaf) for leaf in leaves],
+            dtypes=[self.backend.dtype_name(leaf) for leaf in leaves],
+        )
+
+    def gradients(self, call: Call, mode: str) -> list[np.ndarray[Any, Any]]:
+        """Differentiate a weighted sum of the results with respect to all real arrays.
+
+        Args:
+            call: The call.
+            mode: One of the modes of the harness.
+        """
+        cotangents = cotangents_of(call)
+        tree, arrays = _taken_apart(call)
+        is_real = [array.dtype.kind == "f" for array in arrays]
+        fixed = [None if real else self.tensor(a) for a, real in zip(arrays, is_real, strict=True)]
+
+        def function(*reals: Any) -> Any:
+            moving = iter(reals)
+            tensors = [next(moving) if old is None else old for old in fixed]
+            result = self._rnn(call, filled(tree, _given(tree, tensors)), None)
+            weighted = [
+                self.backend.namespace.sum(leaf * self.tensor(weights))
+                for leaf, weights in zip(leaves_of(result), cotangents, strict=True)
+                if weights is not None
+            ]
+            return sum(weighted[1:], start=weighted[0])
+
+        reals = [self.tensor(a) for a, real in zip(arrays, is_real, strict=True) if real]
+        return [
+            self.harness.to_numpy(gradient)
+            for gradient in self.harness.gradients(mode, function, reals)
+        ]
+
+    def _rnn(self, call: Call, given: Any, counter: list[int] | None) -> Any:
+        weights, arguments = given
+        step = call.step(self.backend.namespace, *weights)
+        if counter is not None and callable(step):
+            step = _counted(step, counter)
+        return polyrnn.rnn(step, backend=self.choice, **arguments)
+
+
+def _counted(step: Callable[..., Any], counter: list[int]) -> Callable[..., Any]:
+    def counted(x: Any, states: list[Any]) -> Any:
+        counter.append(1)
+        return step(x, states)
+
+    return counted
+
+
+def _taken_apart(call: Call) -> tuple[Any, list[np.ndarray[Any, Any]]]:
+    tree = (call.weights, call.arguments())
+    return tree, [leaf for leaf in leaves_of(tree) if isinstance(leaf, np.ndarray)]
+
+
+def _given(tree: Any, tensors: Any) -> Iterator[Any]:
+    """Give the leaves of a call in order: a tensor for each array, and host values bare."""
+    remaining = iter(tensors)
+    for leaf in leaves_of(tree):
+        yield next(remaining) if isinstance(leaf, np.ndarray) else on_host(leaf)

@@ -1,0 +1,12 @@
+"""What cannot be said as one call: step calls, the choice of a backend, imports."""
+
+from polyrnn_conformance.cases import CHECKS
+from polyrnn_conformance.rows import Check
+from polyrnn_conformance.selecting import over
+from polyrnn_conformance.subject import Subject
+
+
+@over(CHECKS)
+def test_check(subject: Subject, row: Check, mode: str) -> None:
+    """Run one check in one mode."""
+    row.check(subject, mode)

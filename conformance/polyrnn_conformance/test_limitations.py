@@ -1,0 +1,60 @@
+"""What a backend says it cannot do, it cannot do."""
+
+from polyrnn_conformance.calls import Call, digits, wave
+from polyrnn_conformance.cases.dtypes import array, parity
+from polyrnn_conformance.comparing import (
+    assert_agrees,
+    assert_gradients_agree,
+    expected_of,
+)
+from polyrnn_conformance.harness import Harness
+from polyrnn_conformance.steps import running_sum
+from polyrnn_conformance.subject import Subject
+
+
+def test_compilation_is_declared_as_it_is(subject: Subject) -> None:
+    """A harness without a compiler has one mode, and says so."""
+    compiles = len(subject.harness.modes) > 1
+    assert compiles == ("compilation" not in subject.harness.limitations)
+
+
+def test_unknown_shapes_are_declared_as_they_are(subject: Subject) -> None:
+    """A harness without unknown shapes has no mode for them, and says so."""
+    harness = subject.harness
+    assert set(harness.unknown_shape_modes) <= set(harness.modes)
+    assert bool(harness.unknown_shape_modes) == ("unknown_shapes" not in harness.limitations)
+
+
+def test_gradients_are_declared_as_they_are(subject: Subject) -> None:
+    """Gradients that are declared missing are missing."""
+    harness = subject.harness
+    dtype = "float64" if "float64" in harness.dtypes else "float32"
+    assert _differentiates(subject, dtype) == ("gradients" not in harness.limitations)
+
+
+def test_dtypes_are_declared_as_they_are(subject: Subject) -> None:
+    """Each dtype works or is not listed."""
+    works = {dtype for dtype in Harness.dtypes if _has_dtype(subject, dtype)}
+    assert works == set(subject.harness.dtypes)
+
+
+def _differentiates(subject: Subject, dtype: str) -> bool:
+    call = Call(step=running_sum, inputs=wave(2, 3, 2), initial_states=[wave(2, 2)])
+    call = call.in_dtype(dtype)
+    mode = subject.harness.modes[0]
+    try:
+        assert_gradients_agree(call, subject.gradients(call, mode))
+    except Exception:
+        return False
+    return True
+
+
+def _has_dtype(subject: Subject, dtype: str) -> bool:
+    x, state = array(digits(2, 3, 2), dtype), array(digits(2, 2), dtype)
+    step = parity if dtype == "bool" else running_sum
+    call = Call(step=step, inputs=x, initial_states=[state])
+    try:
+        assert_agrees(subject.run(call, subject.harness.modes[0]), expected_of(call))
+    except Exception:
+        return False
+    return True
