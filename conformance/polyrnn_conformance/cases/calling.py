@@ -145,11 +145,16 @@ def _unknown_name(subject: Subject, mode: str) -> None:
         raise DisagreementError(f"unknown name: {typed!r} was taken")
 
 
+def _described(known: registry.Registry) -> list[str]:
+    """Name the backends whose plug-ins can be imported; one that is broken harms no other."""
+    return [status.name for status in known.statuses() if status.state in ("installed", "missing")]
+
+
 def _foreign(subject: Subject) -> tuple[Any, str]:
     """Make what looks like a tensor of a framework other than that of the subject."""
     known = registry.installed()
     own = ("numpy", subject.framework, subject.name)
-    other = next(name for name in known.names() if name not in own)
+    other = next(name for name in _described(known) if name not in own)
     return type("Tensor", (), {"__module__": known.info(other).modules[0]})(), other
 
 
@@ -181,7 +186,7 @@ def _two_frameworks(subject: Subject, mode: str) -> None:
 def _imports_alone(subject: Subject, mode: str) -> None:
     known = registry.installed()
     info = known.info(str(subject.name))
-    frameworks = {module for other in known.names() for module in known.info(other).modules}
+    frameworks = {module for other in _described(known) for module in known.info(other).modules}
     printed = subprocess.run(
         [sys.executable, "-c", ISOLATION, info.name, info.modules[0], " ".join(frameworks)],
         capture_output=True,

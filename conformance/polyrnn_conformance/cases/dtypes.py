@@ -41,7 +41,7 @@ def embedded(xp: Any, table: Any) -> Step:
     """Use integers to choose between floats, as an embedding does."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
-        total = states[0] + xp.where(x > 1, table[0], table[1])
+        total = states[0] + xp.where(x > 1, table[0, ...], table[1, ...])
         return total, [total]
 
     return step

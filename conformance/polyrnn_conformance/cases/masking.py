@@ -24,7 +24,7 @@ def rank_changes(xp: Any) -> Step:
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         flat, deep = states
         flat, deep = flat + x[:, 0], deep + x[:, :, None]
-        return deep[:, None] + x[:, None, :, None], [flat, deep]
+        return deep[:, None, ...] + x[:, None, :, None], [flat, deep]
 
     return step
 
