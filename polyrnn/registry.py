@@ -80,8 +80,6 @@ class Registry:
             known = self._entry_points.setdefault(entry_point.name, entry_point)
             if known is not entry_point and not _same_claim(known, entry_point):
                 self._shadowed.append(entry_point)
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
         self._infos: dict[str, BackendInfo] = {}
         self._backends: dict[str, Backend] = {}
         self._problems: dict[str, Exception] = {}
@@ -119,10 +117,11 @@ class Registry:
 
     def _describe(self, entry_point: EntryPoint) -> BackendInfo:
         plugin = entry_point.load()
-        if not self._manager.is_registered(plugin):
-            self._manager.register(plugin, name=entry_point.name)
-        others = [known for known in self._manager.get_plugins() if known is not plugin]
-        answers = self._manager.subset_hook_caller("polyrnn_backends", others)()
+        # A manager for each: a plug-in that fails to register leaves nothing behind.
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        manager.register(plugin, name=entry_point.name)
+        answers = manager.hook.polyrnn_backends()
         if len(answers) != 1 or not isinstance(answers[0], BackendInfo):
             raise TypeError(f"the hook polyrnn_backends() gave {answers!r}, not one BackendInfo")
         info: BackendInfo = answers[0]
