@@ -236,6 +236,7 @@ def _examine(
             progress.update(task, description=f"{mode.label}: {probe.replace('_', ' ')}")
             request = {
                 "backend": mode.backend,
+                "mode": mode.name,
                 "threads": threads,
                 "probe": probe,
                 "arguments": arguments,

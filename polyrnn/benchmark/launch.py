@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,7 @@ def events(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         Events.
 
     Raises:
-        WorkerError: If the worker fails; with the end of what it printed.
+        WorkerError: If the worker fails; it names the exception.
     """
     with (
         tempfile.TemporaryFile("w+") as printed,
@@ -78,8 +79,14 @@ def events(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         worker.wait()
         if worker.returncode:
             printed.seek(0)
-            tail = "".join(printed.readlines()[-12:]).rstrip()
             raise WorkerError(
-                f"the worker for {request['backend']} ended with status "
-                f"{worker.returncode}:\n{tail}"
+                f"the worker for {request['backend']} ended with status {worker.returncode}: "
+                f"{_complaint(printed.read())}"
             )
+
+
+def _complaint(printed: str) -> str:
+    """Find the exception in what a worker printed; what follows it is advice."""
+    lines = [line for line in printed.splitlines() if line and not line[0].isspace()]
+    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
+    return (named or lines or ["it printed nothing"])[-1]

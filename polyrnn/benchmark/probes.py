@@ -14,38 +14,34 @@ from polyrnn import registry
 from polyrnn.benchmark import contest, workload
 from polyrnn.benchmark.framework import Framework, Tensor
 from polyrnn.benchmark.measure import best_of
-from polyrnn.benchmark.scenarios import VARIANTS, Cell, Sizes, mode_of
+from polyrnn.benchmark.scenarios import VARIANTS, Cell, Mode, Sizes
 
 Probe: TypeAlias = Callable[..., dict[str, float]]
-"""``(framework, backend, **arguments) -> figures by name``."""
+"""``(framework, mode, **arguments) -> figures by name``."""
 
 COMPILATION_COUNTERS = {"jax": "polyrnn.benchmark.handwritten_jax:counted_compilations"}
 """By backend, a context manager that counts what the framework compiles."""
 
 
-def first_call(
-    framework: Framework, backend: str, *, mode: str, time_steps: int
-) -> dict[str, float]:
+def first_call(framework: Framework, mode: Mode, *, time_steps: int) -> dict[str, float]:
     """Time the first call of a mode, compilation included."""
-    call = _call(framework, backend, mode, Sizes(time=time_steps))
+    call = _call(framework, mode, Sizes(time=time_steps))
     start = time.perf_counter()
     call()
     return {"seconds": time.perf_counter() - start}
 
 
-def growth(
-    framework: Framework, backend: str, *, mode: str, lengths: list[int]
-) -> dict[str, float]:
+def growth(framework: Framework, mode: Mode, *, lengths: list[int]) -> dict[str, float]:
     """Time calls of several lengths, all other sizes small: what each step costs shows."""
     figures = {}
     for length in lengths:
-        call = _call(framework, backend, mode, Sizes(batch=4, time=length, features=8, units=16))
+        call = _call(framework, mode, Sizes(batch=4, time=length, features=8, units=16))
         call()
         figures[str(length)] = best_of(call, times=5)
     return figures
 
 
-def overhead(framework: Framework, backend: str, *, calls: int) -> dict[str, float]:
+def overhead(framework: Framework, mode: Mode, *, calls: int) -> dict[str, float]:
     """Time a call over one time step whose step does nothing, less the step."""
     x = framework.tensor(np.zeros((2, 1, 3), "float32"))
     state = framework.tensor(np.zeros((2, 3), "float32"))
@@ -54,7 +50,7 @@ def overhead(framework: Framework, backend: str, *, calls: int) -> dict[str, flo
         return x, states
 
     def call() -> None:
-        polyrnn.rnn(step, x, [state], backend=backend)
+        polyrnn.rnn(step, x, [state], backend=mode.backend)
 
     def bare() -> None:
         step(x, [state])
@@ -67,20 +63,24 @@ def overhead(framework: Framework, backend: str, *, calls: int) -> dict[str, flo
     }
 
 
-def peak(framework: Framework, backend: str, *, mode: str, time_steps: int) -> dict[str, float]:
+def peak(
+    framework: Framework, mode: Mode, *, time_steps: int, time_major: bool
+) -> dict[str, float]:
     """Measure the most memory that a call holds which keeps the last output only.
 
     The inputs are there before; what compiling takes counts.
     """
-    loop = contest.polyrnn_loop(backend)
+    rnn = contest.polyrnn_loop(mode.backend)
 
-    def last_only(*arguments: Any, **constants: Any) -> Any:
-        return loop(*arguments, return_all_outputs=False, **constants)
+    def loop(*arguments: Any, **constants: Any) -> Any:
+        return rnn(*arguments, return_all_outputs=False, time_major=time_major, **constants)
 
-    sizes = Sizes(time=time_steps)
-    cell = Cell(mode_of(backend, mode), VARIANTS["plain"], sizes)
-    tensors = [framework.tensor(array) for array in workload.arrays(cell)]
-    call = contest.make_call(framework, cell, last_only, tensors)
+    cell = Cell(mode, VARIANTS["plain"], Sizes(time=time_steps))
+    x, *others = workload.arrays(cell)
+    if time_major:
+        x = np.ascontiguousarray(x.swapaxes(0, 1))
+    tensors = [framework.tensor(array) for array in (x, *others)]
+    call = contest.make_call(framework, cell, loop, tensors)
     gc.collect()
     _forget_peak()
     before = _resident("VmRSS")
@@ -88,15 +88,15 @@ def peak(framework: Framework, backend: str, *, mode: str, time_steps: int) -> d
     return {"bytes": float(_resident("VmHWM") - before)}
 
 
-def fresh_calls(framework: Framework, backend: str, *, mode: str, calls: int) -> dict[str, float]:
+def fresh_calls(framework: Framework, mode: Mode, *, calls: int) -> dict[str, float]:
     """Call again and again with a step made anew: what is compiled, and what stays resident.
 
     The calls before counting starts are as many as the calls counted: allocators
     and caches of bounded size fill up at first.
     """
-    call = _call(framework, backend, mode, Sizes())
+    call = _call(framework, mode, Sizes())
     call()
-    with registry.resolve(COMPILATION_COUNTERS[backend])() as count:
+    with registry.resolve(COMPILATION_COUNTERS[mode.backend])() as count:
         for _ in range(calls):
             call()
         gc.collect()
@@ -117,10 +117,10 @@ PROBES: dict[str, Probe] = {
 """Every probe by its name."""
 
 
-def _call(framework: Framework, backend: str, mode: str, sizes: Sizes) -> Callable[[], Any]:
-    cell = Cell(mode_of(backend, mode), VARIANTS["plain"], sizes)
+def _call(framework: Framework, mode: Mode, sizes: Sizes) -> Callable[[], Any]:
+    cell = Cell(mode, VARIANTS["plain"], sizes)
     tensors = [framework.tensor(array) for array in workload.arrays(cell)]
-    return contest.make_call(framework, cell, contest.polyrnn_loop(backend), tensors)
+    return contest.make_call(framework, cell, contest.polyrnn_loop(mode.backend), tensors)
 
 
 def _resident(name: str) -> int:

@@ -14,6 +14,7 @@ from polyrnn import registry
 from polyrnn.benchmark import contest, peers, probes
 from polyrnn.benchmark.framework import Framework
 from polyrnn.benchmark.results import Result, cell_from_json, result_to_json
+from polyrnn.benchmark.scenarios import mode_of
 
 FRAMEWORKS = {
     "numpy": "polyrnn.benchmark.handwritten_numpy:NumpyFramework",
@@ -37,14 +38,15 @@ def work(request: dict[str, Any], send: Send) -> None:
 
     Args:
         request: ``backend``, ``threads``, ``pairs``, ``peers`` (whether to measure other
-            libraries) and ``cells``; or ``probe`` with its arguments instead of the cells.
+            libraries), ``cells``; or, instead of the last three, ``probe``
+            with ``mode`` and ``arguments``.
         send: Takes the events: ``start`` (a cell), ``pair``, ``result`` and ``figures``.
     """
     framework = framework_of(request["backend"])
     framework.use_threads(request["threads"])
     if "probe" in request:
         figures = probes.PROBES[request["probe"]](
-            framework, request["backend"], **request["arguments"]
+            framework, mode_of(request["backend"], request["mode"]), **request["arguments"]
         )
         send({"event": "figures", "figures": figures})
         return
