@@ -7,7 +7,7 @@ It is loaded by name and never by itself::
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,17 +22,42 @@ PROFILES = {"ci": (100, 15), "nightly": (2000, 100)}
 """How many random calls are drawn, in the first mode and in each of the others."""
 
 
+class RandomBatch(NamedTuple):
+    """Some of the random calls of a run."""
+
+    mode: str
+    seed: int
+    count: int
+
+
 @dataclass
 class Run:
-    """One run of the suite."""
+    """One run of the suite.
+
+    Args:
+        subject: The backend under test.
+        modes: The modes of its harness that are run.
+        random_calls: How many random calls are drawn in the first mode, and in the others.
+        left_out: How many cases are left out, by reason.
+        left_out_rules: The same by the rules that they are of.
+    """
 
     subject: Subject
     modes: tuple[str, ...]
     random_calls: tuple[int, int]
     left_out: Counter[str] = field(default_factory=Counter)
+    left_out_rules: Counter[str] = field(default_factory=Counter)
 
+
+LARGEST_BATCH = 100
+"""How many random calls one test makes at most."""
 
 RUN = pytest.StashKey[Run]()
+
+RULES = "polyrnn_rules"
+"""The property of a report that names the rules of a row, as in ``"10, 18"``."""
+
+LEFT_OUT = "polyrnn_left_out"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,6 +115,8 @@ def _make_run(config: pytest.Config) -> Run:
             f"it has {', '.join(harness.modes)}"
         )
     count = config.getoption("--polyrnn-random-calls")
+    if count is not None and count < 1:
+        raise pytest.UsageError(f"--polyrnn-random-calls: expected 1 or more, got {count}")
     counts = PROFILES[config.getoption("--polyrnn-profile")] if count is None else (count, count)
     run = Run(subject, modes, counts)
     for mode in harness.modes:
@@ -155,10 +182,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = pairs(selection, run.subject, run.modes)
         names = [f"{row.name}-{mode}" for row, mode in chosen]
         metafunc.parametrize(("row", "mode"), chosen, ids=names)
-    elif getattr(metafunc.function, "polyrnn_every_mode", False):
-        metafunc.parametrize("mode", metafunc.config.stash[RUN].modes)
+    elif "random_batch" in metafunc.fixturenames:
+        batches = _random_batches(metafunc.config.stash[RUN])
+        names = [f"{batch.mode}-{batch.seed}" for batch in batches]
+        metafunc.parametrize("random_batch", batches, ids=names)
 
 
+def _random_batches(run: Run) -> list[RandomBatch]:
+    """Share the random calls out among tests small enough to run side by side."""
+    batches = []
+    for mode in run.modes:
+        left = run.random_calls[mode != run.subject.harness.modes[0]]
+        for seed in range(0, left, LARGEST_BATCH):
+            batches.append(RandomBatch(mode, seed, min(LARGEST_BATCH, left - seed)))
+    return batches
+
+
+@pytest.hookimpl(trylast=True)  # what pytest itself deselects is not left out by us
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the backend declares it cannot do, and keep account of it."""
     run = config.stash[RUN]
@@ -170,6 +210,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         else:
             left_out.append(item)
             run.left_out[reason] += 1
+            run.left_out_rules[str(dict(item.user_properties)[RULES])] += 1
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
@@ -184,8 +225,24 @@ def _annotate(item: pytest.Item, run: Run) -> str | None:
     assert isinstance(item, pytest.Function)
     row = item.callspec.params["row"]
     assert isinstance(row, Row)
-    item.user_properties.append(("polyrnn_rules", ", ".join(map(str, row.rules))))
+    item.user_properties.append((RULES, ", ".join(map(str, row.rules))))
     return reason_to_leave_out(selection, row, run.subject)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the account to the main process, where this is a worker of pytest-xdist."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    run = session.config.stash.get(RUN, None)
+    if output is not None and run is not None:
+        output[LEFT_OUT] = [dict(run.left_out), dict(run.left_out_rules)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the account of a worker, which is that of each."""
+    run: Run = node.config.stash[RUN]
+    if LEFT_OUT in getattr(node, "workeroutput", {}):
+        run.left_out, run.left_out_rules = map(Counter, node.workeroutput[LEFT_OUT])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

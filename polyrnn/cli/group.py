@@ -7,6 +7,7 @@ from polyrnn.registry import resolve
 
 COMMANDS = {
     "backends": "polyrnn.cli.backends:backends",
+    "conformance": "polyrnn.cli.conformance:conformance",
 }
 """The subcommands, and where each is."""
 

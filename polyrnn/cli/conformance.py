@@ -1,0 +1,173 @@
+"""``polyrnn conformance``: whether a backend is right, rule by rule."""
+
+import os
+import sys
+import time
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from polyrnn import __version__, registry
+from polyrnn.cli.terminal import console, print_items, print_json, print_table
+
+if TYPE_CHECKING:
+    from polyrnn.cli.watching import Outcome
+
+NEEDED = ("pytest", "hypothesis", "ml_dtypes")
+COUNTS = ("passed", "failed", "left out")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("pytest_arguments", nargs=-1, metavar="[-- PYTEST_ARGUMENTS]...")
+@click.option("--junit", type=click.Path(dir_okay=False), help="Write a JUnit report to this file.")
+@click.option(
+    "--profile",
+    type=click.Choice(["ci", "nightly"]),
+    default="ci",
+    show_default=True,
+    help="How many random calls to draw.",
+)
+@click.option("--tracebacks", is_flag=True, help="Tell the whole story of each failure.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def conformance(
+    name: str,
+    pytest_arguments: tuple[str, ...],
+    junit: str | None,
+    profile: str,
+    tracebacks: bool,
+    as_json: bool,
+) -> None:
+    """Run the conformance suite on one backend.
+
+    NAME is that of an installed backend, or package.module:Class where it has none yet.
+    What stands after -- goes to pytest: -k mask, -n 4, -x. The exit status is that of
+    pytest: 0 where the backend conforms, 1 where it does not.
+    """
+    missing = [module for module in NEEDED if find_spec(module) is None]
+    if missing:
+        raise click.ClickException(
+            f"the conformance suite needs {', '.join(missing)}; "
+            'to get it: pip install "polyrnn[conformance]"'
+        )
+    if ":" not in name:
+        try:
+            registry.installed().load(name)
+        except (ImportError, ValueError) as error:
+            raise click.BadParameter(str(error), param_hint="NAME") from error
+    start = time.perf_counter()
+    arguments = ["--polyrnn-backend", name, "--polyrnn-profile", profile, *pytest_arguments]
+    status, outcome = _run(name, [*arguments, *([f"--junit-xml={junit}"] if junit else [])])
+    seconds = time.perf_counter() - start
+    if as_json:
+        print_json(_facts(name, profile, status, seconds, outcome))
+    else:
+        _print(console(), name, status, seconds, outcome, tracebacks)
+    sys.exit(status)
+
+
+def _run(name: str, arguments: list[str]) -> tuple[int, "Outcome"]:
+    import pytest
+
+    from polyrnn.cli.watching import Meter, Watcher
+
+    found = find_spec("polyrnn_conformance")
+    assert found is not None
+    assert found.origin is not None
+    fixed = [
+        *("--pyargs", "polyrnn_conformance", "-p", "polyrnn_conformance.plugin"),
+        # Nothing of the project in whose folder this is run has a say.
+        *("-c", os.devnull, "--rootdir", str(Path(found.origin).parent), "--noconftest"),
+        *("-p", "no:cacheprovider", "-p", "no:terminalprogress"),
+    ]
+    # pytest captures what goes to standard error while a test runs; the bar shall not.
+    with os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding) as file:
+        watcher = Watcher(Meter(console(file), name))
+        status = pytest.main([*fixed, *arguments], plugins=[watcher])
+    return int(status), watcher.outcome
+
+
+def _facts(
+    name: str, profile: str, status: int, seconds: float, outcome: "Outcome"
+) -> dict[str, Any]:
+    return {
+        "polyrnn": __version__,
+        "backend": name,
+        "version": _version(name),
+        "profile": profile,
+        "status": status,
+        "seconds": round(seconds, 3),
+        **{what.replace(" ", "_"): outcome.tally[what] for what in COUNTS},
+        "rules": [
+            {
+                "rule": rule,
+                "about": about,
+                **{what.replace(" ", "_"): tally[what] for what in COUNTS},
+            }
+            for rule, about, tally in _rules(outcome)
+        ],
+        "reasons": outcome.left_out,
+        "failures": [asdict(failure) for failure in outcome.failures],
+    }
+
+
+def _rules(outcome: "Outcome") -> list[tuple[int | None, str, Any]]:
+    from polyrnn_conformance.rules import RULES
+
+    numbered = [
+        (number, about, outcome.by_rule.get(str(number))) for number, about in RULES.items()
+    ]
+    rows: list[tuple[int | None, str, Any]] = [row for row in numbered if row[2] is not None]
+    if "" in outcome.by_rule:
+        rows.append((None, "all rules at once", outcome.by_rule[""]))
+    return rows
+
+
+def _print(
+    to: Console, name: str, status: int, seconds: float, outcome: "Outcome", tracebacks: bool
+) -> None:
+    for failure in outcome.failures:
+        to.print(f"failed: {failure.case}", style="red")
+        print_items(to, (failure.text if tracebacks else failure.message).splitlines())
+        to.print()
+    rows: list[list[str | Text]] = [
+        [str(rule or ""), about, *(_count(what, tally[what]) for what in COUNTS)]
+        for rule, about, tally in _rules(outcome)
+    ]
+    if rows:
+        print_table(to, ["rule", "about", *COUNTS], rows, numbers=len(COUNTS))
+    if outcome.left_out:
+        to.print("\nLeft out:")
+        print_items(to, [f"{_cases(count)} for {why}" for why, count in outcome.left_out.items()])
+    to.print()
+    to.print(_verdict(name, status, seconds, outcome), style="red" if status else "green")
+
+
+def _count(what: str, number: int) -> Text:
+    style = "red" if what == "failed" and number else "" if number else "dim"
+    return Text(str(number), style=style)
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count} cases"
+
+
+def _verdict(name: str, status: int, seconds: float, outcome: "Outcome") -> str:
+    tally = outcome.tally
+    cases = _cases(tally["passed"] + tally["failed"])
+    called = " ".join(filter(None, [name, _version(name)]))
+    words = {0: "passed", 1: "did not pass"}.get(status, f"was not tried to the end ({status})")
+    return (
+        f"{called} {words}: {cases} in {seconds:.1f} s, {tally['failed']} failed, "
+        f"{tally['left out']} left out"
+    )
+
+
+def _version(name: str) -> str | None:
+    statuses = registry.installed().statuses()
+    return next((status.version for status in statuses if status.name == name), None)

@@ -1,0 +1,148 @@
+"""How the command line watches pytest: a progress bar, and what the summary needs."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+PARTS = 10
+"""How many lines tell of the progress where there is no terminal to draw a bar in."""
+
+Tally = Counter[str]
+"""How many cases ``passed``, ``failed`` and were ``left out``."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One case that failed: its name, why in short, and the whole story."""
+
+    case: str
+    message: str
+    text: str
+
+
+@dataclass
+class Outcome:
+    """What became of a run of the suite.
+
+    Args:
+        tally: Counts over all cases.
+        by_rule: The same for each rule; a case of several rules counts in each, and
+            one of no rule in particular under ``""``.
+        left_out: How many cases were left out, by reason.
+        failures: The cases that failed.
+    """
+
+    tally: Tally = field(default_factory=Counter)
+    by_rule: dict[str, Tally] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def count(self, rules: str, what: str, number: int = 1) -> None:
+        """Count cases of the same rules."""
+        self.tally[what] += number
+        for rule in rules.split(", "):
+            self.by_rule.setdefault(rule, Counter())[what] += number
+
+
+class Meter:
+    """A bar in a terminal; elsewhere a line now and then."""
+
+    def __init__(self, to: Console, label: str) -> None:
+        self._to = to
+        self._label = label
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[failed]} failed"),
+            TimeElapsedColumn(),
+            console=to,
+            transient=True,
+            disable=not to.is_terminal or to.is_dumb_terminal,
+        )
+        self._task = self._bar.add_task(label, total=None, failed=0)
+        self._total = self._done = self._failed = 0
+
+    def start(self, total: int) -> None:
+        """Say how many cases there are."""
+        self._total = total
+        self._bar.update(self._task, total=total)
+        self._bar.start()
+
+    def advance(self, failed: bool) -> None:
+        """Count one case that is done."""
+        self._done += 1
+        self._failed += failed
+        self._bar.update(self._task, advance=1, failed=self._failed)
+        part = self._done * PARTS // self._total
+        if self._bar.disable and part > (self._done - 1) * PARTS // self._total:
+            self._to.print(
+                f"{self._label}: {self._done} of {self._total} done, {self._failed} failed"
+            )
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+
+class Watcher:
+    """A pytest plug-in that takes the place of pytest's own terminal."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.outcome = Outcome()
+        self._meter = meter
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Silence pytest's own report."""
+        config.pluginmanager.unregister(name="terminalreporter")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what cannot even be collected."""
+        if report.failed:
+            self._fail(report)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the bar."""
+        self._meter.start(len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Start the bar where workers run the cases."""
+        self._meter.start(len(ids))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count what passes and what fails."""
+        if report.failed:
+            self._fail(report)
+        elif report.when == "call":
+            self.outcome.count(_rules(report.user_properties), "passed")
+        if report.when == "call" or (report.when == "setup" and report.failed):
+            self._meter.advance(report.failed)
+
+    def _fail(self, report: pytest.CollectReport | pytest.TestReport) -> None:
+        self.outcome.count(_rules(getattr(report, "user_properties", [])), "failed")
+        crash = getattr(report.longrepr, "reprcrash", None)
+        message = crash.message if crash is not None else report.longreprtext
+        case = report.nodeid.rpartition("::")[2] or report.nodeid
+        self.outcome.failures.append(Failure(case, message, report.longreprtext))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Ask the suite what it left out, and why."""
+        from polyrnn_conformance.plugin import RUN
+
+        self._meter.stop()
+        run = session.config.stash.get(RUN, None)
+        if run is not None:
+            self.outcome.left_out = dict(run.left_out)
+            for rules, number in run.left_out_rules.items():
+                self.outcome.count(rules, "left out", number)
+
+
+def _rules(properties: list[tuple[str, Any]]) -> str:
+    return str(dict(properties).get("polyrnn_rules", ""))
