@@ -86,6 +86,9 @@ mean = tf.reduce_mean
 prod = tf.reduce_prod
 sum = tf.reduce_sum
 
+ones = tf.ones
+zeros = tf.zeros
+
 broadcast_to = tf.broadcast_to
 clip = tf.clip_by_value
 einsum = tf.einsum
