@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from polyrnn_conformance.trees import Host, map_leaves
@@ -103,3 +104,8 @@ def digits(*shape: int, dtype: str = "int32", phase: int = 0) -> np.ndarray[Any,
     if dtype == "bool":
         values = values // 2
     return values.reshape(shape).astype(dtype)
+
+
+def array_of(values: Any, dtype: str) -> np.ndarray[Any, Any]:
+    """Make an array of any of the dtypes, those included that NumPy does not know by name."""
+    return np.asarray(values).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)

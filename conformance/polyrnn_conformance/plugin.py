@@ -26,8 +26,8 @@ class RandomBatch(NamedTuple):
     """Some of the random calls of a run."""
 
     mode: str
-    seed: int
-    count: int
+    start: int
+    size: int
 
 
 @dataclass
@@ -184,18 +184,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("row", "mode"), chosen, ids=names)
     elif "random_batch" in metafunc.fixturenames:
         batches = _random_batches(metafunc.config.stash[RUN])
-        names = [f"{batch.mode}-{batch.seed}" for batch in batches]
+        names = [f"{batch.mode}-{batch.start}" for batch in batches]
         metafunc.parametrize("random_batch", batches, ids=names)
 
 
 def _random_batches(run: Run) -> list[RandomBatch]:
     """Share the random calls out among tests small enough to run side by side."""
-    batches = []
-    for mode in run.modes:
-        left = run.random_calls[mode != run.subject.harness.modes[0]]
-        for seed in range(0, left, LARGEST_BATCH):
-            batches.append(RandomBatch(mode, seed, min(LARGEST_BATCH, left - seed)))
-    return batches
+    first = run.subject.harness.modes[0]
+    return [
+        RandomBatch(mode, start, min(LARGEST_BATCH, total - start))
+        for mode in run.modes
+        for total in [run.random_calls[0 if mode == first else 1]]
+        for start in range(0, total, LARGEST_BATCH)
+    ]
 
 
 @pytest.hookimpl(trylast=True)  # what pytest itself deselects is not left out by us

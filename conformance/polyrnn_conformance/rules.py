@@ -1,26 +1,154 @@
-"""The rules of what `polyrnn.rnn` means, by the numbers that the rows of the table name."""
+"""The rules that the rows of the table hold a backend to."""
 
-RULES = {
-    1: "inputs are any nest of tensors",
-    2: "initial states are a sequence of nests",
-    3: "what the step gets and gives back",
-    4: "the containers of the results",
-    5: "a step that breaks its word is refused",
-    6: "all outputs, or the last alone",
-    7: "walking backwards",
-    8: "how long the time axis is",
-    9: "unrolling changes no result",
-    10: "how often the step is called",
-    11: "shapes and dtypes of a mask",
-    12: "what a masked step leaves behind",
-    13: "what a mask asks of the states",
-    14: "padding may hold anything",
-    15: "lengths in the place of a mask",
-    16: "what counts as a tensor",
-    17: "dtypes and devices are kept",
-    18: "no value is read out of a tensor",
-    19: "results are differentiable",
-    20: "what chooses the backend",
-    21: "a framework is imported when chosen",
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """One rule of what `polyrnn.rnn` means.
+
+    Args:
+        topic: The group of rules it belongs to.
+        name: What it is called in tables.
+        meaning: What it says.
+    """
+
+    topic: str
+    name: str
+    meaning: str
+
+
+STRUCTURE = "Structure"
+TIME = "Time"
+MASKING = "Masking"
+TENSORS = "Tensors and dtypes"
+CHOOSING = "Choosing the backend"
+
+RULES: dict[int, Rule] = {
+    1: Rule(
+        STRUCTURE,
+        "inputs",
+        "`inputs` is a tensor or any nest of tensors of rank 3 or more, which agree on batch and "
+        "time. The step gets the same nest without the time axis.",
+    ),
+    2: Rule(
+        STRUCTURE,
+        "initial states",
+        "A list or tuple is a sequence of states, possibly empty; anything else is one state. "
+        "Each state may be a nest, and nests need not be alike.",
+    ),
+    3: Rule(
+        STRUCTURE,
+        "the step",
+        "The step is called with the list of states and constants. It returns an output, of any "
+        "nest and any rank, and the new states: a list, a tuple, or one bare state.",
+    ),
+    4: Rule(
+        STRUCTURE,
+        "containers",
+        "New states come back as a list, each in the containers it came in; outputs have those of "
+        "the step. `None` in a nest passes through.",
+    ),
+    5: Rule(
+        STRUCTURE,
+        "what a step may not change",
+        "Another number of states, another nest, shape or dtype than the step was given is a "
+        "`ValueError` with the path of the leaf and both sides.",
+    ),
+    6: Rule(
+        TIME,
+        "layout",
+        "Outputs are `(batch, time, ...)`, with `time_major` `(time, batch, ...)`. With "
+        "`return_all_outputs=False` there is one time step, the last output, and memory does not "
+        "grow with time.",
+    ),
+    7: Rule(
+        TIME,
+        "direction",
+        "With `go_backwards` the walk is from the last step to the first, and outputs come in the "
+        "order of the walk. Mask and lengths stay with their time steps.",
+    ),
+    8: Rule(
+        TIME,
+        "number of steps",
+        "The number of steps is read off the time axis. None at all is a `ValueError`.",
+    ),
+    9: Rule(
+        TIME,
+        "unrolling",
+        "`unroll` changes how the loop runs and never what it returns. It needs a time axis of "
+        "static length.",
+    ),
+    10: Rule(
+        TIME,
+        "calls of the step",
+        "Where the framework is eager the step is called once for each time step and never more. "
+        "Where it traces, the number of traces does not depend on the number of time steps.",
+    ),
+    11: Rule(
+        MASKING,
+        "masks",
+        "A mask is `(batch, time)` or `(batch, time, 1)`, of bool or numbers; what is not zero is "
+        "true. Any other shape is a `ValueError`.",
+    ),
+    12: Rule(
+        MASKING,
+        "masked steps",
+        "At a masked step the states stay, and the output is that of the step before, zeros where "
+        "there was none, or always zeros with `zero_output_for_mask`.",
+    ),
+    13: Rule(
+        MASKING,
+        "what a mask needs",
+        "A mask needs states, and states with the batch as their first axis. Without a mask a "
+        "state may have any shape.",
+    ),
+    14: Rule(
+        MASKING,
+        "padding",
+        "What stands in masked inputs, NaN and infinity included, reaches neither values nor "
+        "gradients, wherever in time it stands.",
+    ),
+    15: Rule(
+        MASKING,
+        "lengths",
+        "`input_length` means the mask `time < input_length`, in both directions and unrolled, "
+        "unless a mask is given too.",
+    ),
+    16: Rule(
+        TENSORS,
+        "neutral values",
+        "NumPy arrays, numbers and lists of numbers are taken by every backend. A tensor of "
+        "another framework is a `TypeError` that says what chose the backend.",
+    ),
+    17: Rule(
+        TENSORS,
+        "dtypes and devices",
+        "The dtype that goes in comes out. Tensors stay on their device, and mask and lengths "
+        "follow the inputs.",
+    ),
+    18: Rule(
+        TENSORS,
+        "values are not read",
+        "No value is read out of a tensor, so that calls work on tracers and on symbolic and fake "
+        "tensors.",
+    ),
+    19: Rule(
+        TENSORS,
+        "gradients",
+        "Results can be differentiated by inputs, initial states, constants and what the step "
+        "closes over.",
+    ),
+    20: Rule(
+        CHOOSING,
+        "precedence",
+        "The first that says something chooses: the argument, `use_backend`, the environment "
+        "variable at the time of the call, the tensors, numpy.",
+    ),
+    21: Rule(
+        CHOOSING,
+        "imports",
+        "Importing polyrnn imports no framework, and choosing one imports that one only. A name "
+        "that is unknown, not installed or broken says so in its own way.",
+    ),
 }
-"""What each rule is about, in a few words."""
+"""All rules, by number."""

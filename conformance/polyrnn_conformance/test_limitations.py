@@ -1,7 +1,7 @@
 """What a backend says it cannot do, it cannot do."""
 
-from polyrnn_conformance.calls import Call, digits, wave
-from polyrnn_conformance.cases.dtypes import array, parity
+from polyrnn_conformance.calls import Call, array_of, digits, wave
+from polyrnn_conformance.cases.dtypes import parity
 from polyrnn_conformance.comparing import (
     assert_agrees,
     assert_gradients_agree,
@@ -50,7 +50,7 @@ def _differentiates(subject: Subject, dtype: str) -> bool:
 
 
 def _has_dtype(subject: Subject, dtype: str) -> bool:
-    x, state = array(digits(2, 3, 2), dtype), array(digits(2, 2), dtype)
+    x, state = array_of(digits(2, 3, 2), dtype), array_of(digits(2, 2), dtype)
     step = parity if dtype == "bool" else running_sum
     call = Call(step=step, inputs=x, initial_states=[state])
     try:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
-from polyrnn_conformance.calls import Call, digits, wave
+from polyrnn_conformance.calls import Call, array_of, digits, wave
 from polyrnn_conformance.rows import Case
 from polyrnn_conformance.steps import Step, count_and_echo, dense, running_sum
 from polyrnn_conformance.trees import Host
@@ -57,15 +56,10 @@ def counted(xp: Any) -> Step:
     return step
 
 
-def array(values: Any, dtype: str) -> Any:
-    """Make an array of any of the dtypes."""
-    return np.asarray(values).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-
-
 def _floating(dtype: str) -> tuple[Case, ...]:
     def wavy(*shape: int) -> Any:
         kind = dtype if dtype.startswith("complex") else "float64"
-        return array(wave(*shape, dtype=kind), dtype)
+        return array_of(wave(*shape, dtype=kind), dtype)
 
     return (
         Case(

@@ -1,0 +1,230 @@
+"""Random calls over the whole space of arguments, drawn by hypothesis.
+
+What is drawn is plain data that prints well; `RandomCall.call` makes the call of it.
+The step of such a call lets every leaf of its inputs, states and constants act on
+every state and output, so that a leaf that goes astray shows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from polyrnn_conformance.calls import Call, array_of
+from polyrnn_conformance.random_steps import Leaf, held_by, mixing_step, mixing_weights, values_of
+from polyrnn_conformance.trees import Host, leaves_of, map_leaves
+
+
+class Sensors(NamedTuple):
+    """A namedtuple as a user would make one."""
+
+    near: Any
+    far: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomCall:
+    """A call as it was drawn; the nests have a `Leaf` for each tensor.
+
+    Args:
+        batch: The number of samples.
+        time: The number of time steps.
+        inputs: The nest of inputs, each leaf with the axes behind time.
+        states: The states, each leaf with all its axes, or with those behind the batch
+            where it has one.
+        states_as: What holds the states: ``"list"``, ``"tuple"`` or ``"bare"``.
+        constants: The constants, or `None`.
+        outputs: The nest of outputs.
+        returned_as: How the step returns the states: ``"list"``, ``"tuple"`` or ``"bare"``.
+        mask: The mask as rows of booleans, or `None`.
+        mask_as: Its dtype, its rank and what holds it: ``"tensor"``, ``"numpy"``, ``"list"``.
+        lengths: The lengths, one for all, or `None`.
+        lengths_as: What holds them: ``"tensor"``, ``"numpy"``, ``"list"``, ``"int"``.
+        on_host: Which arguments are NumPy arrays instead of tensors.
+        padding: What stands in masked floating-point inputs.
+        flags: The arguments that are true.
+    """
+
+    batch: int
+    time: int
+    inputs: Any
+    states: tuple[Any, ...]
+    states_as: str
+    constants: Any
+    outputs: Any
+    returned_as: str
+    mask: tuple[tuple[bool, ...], ...] | None
+    mask_as: tuple[str, int, str]
+    lengths: tuple[int, ...] | int | None
+    lengths_as: str
+    on_host: frozenset[str]
+    padding: float
+    flags: frozenset[str]
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether a mask or lengths are given."""
+        return self.mask is not None or self.lengths is not None
+
+    def call(self) -> Call:
+        """Make the call."""
+        states = [self._filled(state, phase) for phase, state in enumerate(self.states)]
+        return Call(
+            step=mixing_step(
+                self.inputs, self.states, self.constants, self.outputs, self.returned_as
+            ),
+            weights=mixing_weights(self.states, self.outputs),
+            inputs=self._hosted("inputs", self._inputs()),
+            initial_states=self._hosted("initial_states", held_by(self.states_as, states)),
+            constants=self._hosted("constants", self._filled(self.constants, 7)),
+            mask=self._mask(),
+            input_length=self._lengths(),
+            **{flag: flag in self.flags for flag in FLAGS},
+        )
+
+    def _filled(self, tree: Any, phase: int) -> Any:
+        return map_leaves(
+            lambda leaf: values_of(leaf.shape_for(self.batch), leaf.dtype, phase), tree
+        )
+
+    def _inputs(self) -> Any:
+        valid = np.array(self._valid())
+
+        def make(leaf: Leaf) -> Any:
+            x = values_of((self.batch, self.time, *leaf.axes), leaf.dtype, len(leaf.axes))
+            if self.is_masked and leaf.dtype.startswith(("float", "bfloat", "complex")):
+                x[~valid] = self.padding
+            return x.swapaxes(0, 1) if "time_major" in self.flags else x
+
+        return map_leaves(make, self.inputs)
+
+    def _valid(self) -> list[list[bool]]:
+        if self.mask is not None:
+            return [list(row) for row in self.mask]
+        lengths = self.lengths
+        if lengths is None:
+            lengths = self.time
+        each = (lengths,) * self.batch if isinstance(lengths, int) else lengths
+        return [[t < length for t in range(self.time)] for length in each]
+
+    def _mask(self) -> Any:
+        if self.mask is None:
+            return None
+        dtype, rank, holder = self.mask_as
+        mask = array_of(np.array(self.mask), dtype)
+        if "time_major" in self.flags:
+            mask = mask.T
+        mask = mask[..., None] if rank == 3 else mask
+        return _held(mask, holder)
+
+    def _lengths(self) -> Any:
+        if self.lengths is None:
+            return None
+        if self.lengths_as == "int":
+            return self.lengths
+        return _held(np.array(self.lengths, "int32"), self.lengths_as)
+
+    def _hosted(self, argument: str, tree: Any) -> Any:
+        return map_leaves(Host, tree) if argument in self.on_host else tree
+
+
+FLAGS = ("go_backwards", "unroll", "time_major", "zero_output_for_mask", "return_all_outputs")
+
+
+def _held(array: Any, holder: str) -> Any:
+    if holder == "tensor":
+        return array
+    if holder == "numpy":
+        return Host(array)
+    # Python has no number of the type bfloat16.
+    return Host((array if array.dtype.kind in "biufc" else array.astype("float32")).tolist())
+
+
+@st.composite
+def random_calls(
+    draw: Callable[..., Any], dtypes: tuple[str, ...], *, unrolls: bool = True
+) -> RandomCall:
+    """Draw calls.
+
+    Args:
+        draw: Given by hypothesis.
+        dtypes: The dtypes that the framework has.
+        unrolls: Some of the calls may be unrolled.
+    """
+    batch, time = draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    masking = draw(st.sampled_from(["none", "mask", "lengths", "length", "both"]))
+    masked = masking != "none"
+    dtype = _dtypes(draw, dtypes)
+    axes = st.lists(st.integers(1, 3), max_size=3).map(tuple)
+    batched = st.builds(Leaf, dtype=dtype, axes=axes)
+    anywhere = batched if masked else st.builds(Leaf, dtype=dtype, axes=axes, batched=st.booleans())
+    input_leaf = st.builds(
+        Leaf, dtype=dtype, axes=st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple)
+    )
+    states = draw(
+        st.lists(_nests(anywhere, empty=True), min_size=int(masked), max_size=3).map(tuple)
+    )
+    is_one = len(states) == 1
+    is_plain = is_one and not isinstance(states[0], list | tuple)
+    return RandomCall(
+        batch=batch,
+        time=time,
+        inputs=draw(_nests(input_leaf).filter(leaves_of)),
+        states=states,
+        states_as=draw(st.sampled_from(["list", "tuple", *["bare"] * is_plain])),
+        constants=draw(_constants(st.builds(Leaf, dtype=dtype, axes=axes, batched=st.booleans()))),
+        outputs=draw(_nests(anywhere)),
+        returned_as=draw(st.sampled_from(["list", "tuple", *["bare"] * is_plain])),
+        mask=draw(_masks(batch, time)) if masking in ("mask", "both") else None,
+        mask_as=(
+            draw(st.sampled_from(dtypes)),
+            draw(st.sampled_from([2, 3])),
+            draw(st.sampled_from(["tensor", "numpy", "list"])),
+        ),
+        lengths=_lengths(draw, masking, batch, time),
+        lengths_as="int"
+        if masking == "length"
+        else draw(st.sampled_from(["tensor", "numpy", "list"])),
+        on_host=draw(st.frozensets(st.sampled_from(["inputs", "initial_states", "constants"]))),
+        padding=draw(st.sampled_from([0.0, np.nan, np.inf])),
+        flags=draw(st.frozensets(st.sampled_from(FLAGS))) - set(() if unrolls else ("unroll",)),
+    )
+
+
+def _dtypes(draw: Callable[..., Any], dtypes: tuple[str, ...]) -> st.SearchStrategy[str]:
+    """Let a call have a few dtypes, so that leaves of the same meet."""
+    return st.sampled_from(draw(st.lists(st.sampled_from(dtypes), min_size=1, max_size=3)))
+
+
+def _nests(leaf: st.SearchStrategy[Leaf], *, empty: bool = False) -> st.SearchStrategy[Any]:
+    """Draw a leaf or a small nest of them, with `None` inside it now and then."""
+    child = leaf | leaf | leaf | st.none() | st.lists(leaf, min_size=1, max_size=2)
+    nests = [
+        leaf,
+        leaf,
+        st.lists(child, min_size=1, max_size=3),
+        st.tuples(child, child),
+        st.builds(Sensors, near=child, far=child),
+        st.dictionaries(st.sampled_from("abc"), child, min_size=1, max_size=2),
+    ]
+    return st.one_of(*nests, *[st.just(())] * empty)
+
+
+def _constants(leaf: st.SearchStrategy[Leaf]) -> st.SearchStrategy[Any]:
+    several = st.lists(_nests(leaf), max_size=2)
+    return st.none() | several | several.map(tuple) | leaf
+
+
+def _masks(batch: int, time: int) -> st.SearchStrategy[Any]:
+    row = st.tuples(*[st.booleans()] * time)
+    return st.tuples(*[row] * batch)
+
+
+def _lengths(draw: Callable[..., Any], masking: str, batch: int, time: int) -> Any:
+    if masking == "length":
+        return draw(st.integers(1, time))
+    if masking in ("lengths", "both"):
+        return draw(st.tuples(*[st.integers(0, time)] * batch))
+    return None

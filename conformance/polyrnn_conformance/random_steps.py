@@ -1,0 +1,154 @@
+"""The step of random calls: everything it is given acts on everything it gives."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from polyrnn_conformance.calls import StepMaker, array_of
+from polyrnn_conformance.trees import filled, leaves_of
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """The place of one tensor in a nest.
+
+    Args:
+        dtype: Its dtype.
+        axes: Its axes, without batch and time.
+        batched: Whether the batch comes before them.
+    """
+
+    dtype: str
+    axes: tuple[int, ...]
+    batched: bool = True
+
+    def shape_for(self, batch: int) -> tuple[int, ...]:
+        """Give the shape of a tensor without time."""
+        return (batch, *self.axes) if self.batched else self.axes
+
+
+def values_of(shape: tuple[int, ...], dtype: str, phase: int) -> Any:
+    """Make an array of quarters between -1 and 1, or of small whole numbers.
+
+    Args:
+        shape: The shape.
+        dtype: Any dtype.
+        phase: Gives another array.
+    """
+    count = int(np.prod(shape))
+    steps = (np.arange(count) * 5 + np.arange(count) // 3 + phase * 3) % 7
+    if _is_exact(dtype):
+        values: Any = steps % (2 if dtype == "bool" else 3)
+    else:
+        values = (steps - 3.25) / 4
+        values = values + 0.5j * values if dtype.startswith("complex") else values
+    return array_of(values.reshape(shape), dtype)
+
+
+def mixing_weights(states: Any, outputs: Any) -> tuple[Any, ...]:
+    """Make what the step closes over: two bases and a factor for each leaf it gives."""
+    return tuple(
+        array
+        for position, leaf in enumerate(leaves_of([list(states), outputs]))
+        for array in (
+            values_of(leaf.axes, leaf.dtype, position),
+            values_of(leaf.axes, leaf.dtype, position + 1),
+            array_of(1 if _is_exact(leaf.dtype) else 0.125, leaf.dtype),
+        )
+    )
+
+
+def mixing_step(
+    inputs: Any, states: tuple[Any, ...], constants: Any, outputs: Any, returned_as: str
+) -> StepMaker:
+    """Make the step of a random call.
+
+    Args:
+        inputs: The nest of inputs, with a `Leaf` for each tensor.
+        states: The states.
+        constants: The constants.
+        outputs: The nest of outputs.
+        returned_as: How it returns the states: ``"list"``, ``"tuple"`` or ``"bare"``.
+    """
+    entries = [] if constants is None else constants
+    entries = list(entries) if isinstance(entries, list | tuple) else [entries]
+    given = [*leaves_of(inputs), *leaves_of(entries)]
+    held = leaves_of(list(states))
+    wanted = leaves_of([list(states), outputs])
+
+    def make(xp: Any, *weights: Any) -> Any:
+        def step(x: Any, handed: list[Any]) -> tuple[Any, Any]:
+            old, fixed = handed[: len(states)], handed[len(states) :]
+            sources = [
+                _Source(*source, position, position < len(given))
+                for position, source in enumerate(
+                    zip(
+                        [*given, *held],
+                        [*leaves_of(x), *leaves_of(fixed), *leaves_of(old)],
+                        strict=True,
+                    )
+                )
+            ]
+            results = iter(
+                [
+                    _mixed(xp, leaf, sources, *weights[3 * position : 3 * position + 3])
+                    for position, leaf in enumerate(wanted)
+                ]
+            )
+            new = filled(list(states), results)
+            output = filled(outputs, results)
+            return output, held_by(returned_as, new)
+
+        return step
+
+    return make
+
+
+def held_by(holder: str, states: list[Any]) -> Any:
+    """Give states as a ``"list"``, as a ``"tuple"``, or the one state ``"bare"``."""
+    if holder == "bare":
+        return states[0]
+    return tuple(states) if holder == "tuple" else states
+
+
+class _Source(NamedTuple):
+    """A tensor that the step is given."""
+
+    leaf: Leaf
+    tensor: Any
+    position: int
+    is_drawn: bool
+
+    def one_of_each_sample(self, target: Leaf) -> Any:
+        """Pick one element of each sample, and give it the rank of what it acts on."""
+        leaf, offset = self.leaf, self.position
+        places = tuple((offset + axis) % size for axis, size in enumerate(leaf.axes))
+        if leaf.batched:
+            return self.tensor[(slice(None), *places)][(slice(None), *[None] * len(target.axes))]
+        return self.tensor[places] if places else self.tensor
+
+
+def _mixed(xp: Any, leaf: Leaf, sources: list[_Source], base: Any, other: Any, factor: Any) -> Any:
+    """Add up what has the dtype of a leaf; let what has another choose between two bases."""
+    mixed = base
+    for source in sources:
+        if source.leaf.batched and not leaf.batched:
+            continue
+        picked = source.one_of_each_sample(leaf)
+        kind = source.leaf.dtype
+        if kind != leaf.dtype:
+            # Only what was drawn decides: results lie close to the reference, not on it.
+            if not source.is_drawn or kind.startswith("complex"):
+                continue
+            picked = xp.where(picked if kind == "bool" else picked > 0, base, other)
+        mixed = mixed ^ picked if _is_exact(leaf.dtype) else mixed + picked * factor
+    if leaf.batched:
+        # Where no source has brought the batch, the first input does.
+        picked = sources[0].one_of_each_sample(leaf)
+        mixed = xp.where(picked == picked, mixed, mixed)
+    return mixed
+
+
+def _is_exact(dtype: str) -> bool:
+    return not dtype.startswith(("float", "bfloat", "complex"))

@@ -1,0 +1,28 @@
+"""Random calls agree with the reference, in every mode."""
+
+from hypothesis import HealthCheck, given, seed, settings
+
+from polyrnn_conformance.comparing import assert_agrees, expected_of
+from polyrnn_conformance.plugin import RandomBatch
+from polyrnn_conformance.random_calls import RandomCall, random_calls
+from polyrnn_conformance.subject import Subject
+
+
+def test_random_calls(subject: Subject, random_batch: RandomBatch) -> None:
+    """Compare some calls; the same are drawn each time."""
+    mode = random_batch.mode
+    unrolls = mode not in subject.harness.unknown_shape_modes
+
+    @seed(random_batch.start)
+    @settings(
+        max_examples=random_batch.size,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(random_calls(subject.harness.dtypes, unrolls=unrolls))
+    def agrees(drawn: RandomCall) -> None:
+        call = drawn.call()
+        assert_agrees(subject.run(call, mode), expected_of(call))
+
+    agrees()
