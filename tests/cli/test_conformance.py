@@ -1,0 +1,190 @@
+"""``polyrnn conformance``: its status, its table, its report, and its manners."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+from shelf import Shelf
+
+from polyrnn.cli.group import group
+
+CASES = ("-k", "test_case or test_check or test_limitations")
+"""Enough of the suite to see how the command reports on it."""
+
+FAULTY = """
+from polyrnn_numpy.backend import NumpyBackend
+
+
+class Faulty(NumpyBackend):
+    def loop(self, body, carry, xs, *, reverse, unroll):
+        return super().loop(body, carry, xs, reverse=False, unroll=unroll)
+"""
+
+HOSTILE = {
+    "pyproject.toml": '[tool.pytest.ini_options]\naddopts = ["--no-such-option"]\n',
+    "conftest.py": "raise RuntimeError('the conftest of the project was imported')\n",
+}
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Give a function that runs the command in a project whose settings would break it."""
+    folder = tmp_path_factory.mktemp("project")
+    for name, text in HOSTILE.items():
+        (folder / name).write_text(text)
+    (folder / "faulty.py").write_text(FAULTY)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        finished = subprocess.run(
+            [sys.executable, "-m", "polyrnn", "conformance", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "20"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        left = {path.name for path in folder.iterdir()} - {"__pycache__", "report.xml"}
+        assert left == {*HOSTILE, "faulty.py"}
+        assert "\x1b" not in finished.stdout + finished.stderr
+        return finished
+
+    run.__dict__["folder"] = folder
+    return run
+
+
+@pytest.fixture(scope="module")
+def right(run: Run) -> subprocess.CompletedProcess[str]:
+    return run("numpy", "--json", "--junit", "report.xml", "--", *CASES)
+
+
+@pytest.fixture(scope="module")
+def wrong(run: Run) -> subprocess.CompletedProcess[str]:
+    return run("faulty:Faulty", "--json", "--", *CASES)
+
+
+def rows(facts: dict[str, Any]) -> dict[int | None, dict[str, Any]]:
+    return {row["rule"]: row for row in facts["rules"]}
+
+
+class TestRight:
+    def test_the_status_is_zero(self, right: subprocess.CompletedProcess[str]) -> None:
+        assert right.returncode == 0, right.stderr
+        facts = json.loads(right.stdout)
+        assert facts["status"] == facts["failed"] == 0
+        assert facts["failures"] == []
+
+    def test_every_rule_that_has_cases_has_a_row(
+        self, right: subprocess.CompletedProcess[str]
+    ) -> None:
+        facts = json.loads(right.stdout)
+        assert {6, 7, 12, 14, 19, 20} <= rows(facts).keys()
+        assert rows(facts)[7]["passed"] > 5
+        assert rows(facts)[7]["about"] == "walking backwards"
+        assert facts["passed"] > 100
+
+    def test_what_was_left_out_is_counted_by_rule_and_by_reason(
+        self, right: subprocess.CompletedProcess[str]
+    ) -> None:
+        facts = json.loads(right.stdout)
+        (reason,) = (reason for reason in facts["reasons"] if reason.startswith("frameworks: "))
+        assert facts["left_out"] == sum(facts["reasons"].values()) == facts["reasons"][reason] == 1
+        assert rows(facts)[20]["left_out"] == 1
+
+    def test_progress_is_told_line_by_line(self, right: subprocess.CompletedProcess[str]) -> None:
+        passed = json.loads(right.stdout)["passed"]
+        lines = right.stderr.splitlines()
+        assert len(lines) == 10
+        assert lines[-1] == f"numpy: {passed} of {passed} done, 0 failed"
+
+    def test_the_junit_report_has_the_cases_and_their_rules(
+        self, right: subprocess.CompletedProcess[str], run: Run
+    ) -> None:
+        folder: Path = run.__dict__["folder"]
+        cases = list(ElementTree.parse(folder / "report.xml").iter("testcase"))
+        assert len(cases) == json.loads(right.stdout)["passed"]
+        (case,) = (case for case in cases if case.get("name") == "test_check[step-calls-eager]")
+        assert [node.attrib for node in case.iter("property")] == [
+            {"name": "polyrnn_rules", "value": "10"}
+        ]
+
+
+class TestWrong:
+    def test_the_status_is_one(self, wrong: subprocess.CompletedProcess[str]) -> None:
+        assert wrong.returncode == json.loads(wrong.stdout)["status"] == 1
+
+    def test_each_failure_is_told(self, wrong: subprocess.CompletedProcess[str]) -> None:
+        facts = json.loads(wrong.stdout)
+        assert facts["failed"] == len(facts["failures"]) > 5
+        assert rows(facts)[7]["failed"] > 5
+        assert rows(facts)[7]["failed"] > rows(facts)[17]["failed"]
+        for failure in facts["failures"]:
+            assert failure["message"] in failure["text"]
+            assert "DisagreementError" in failure["message"]
+
+    def test_the_table_is_whole_in_a_narrow_pipe(self, run: Run) -> None:
+        finished = run("faulty:Faulty", "--", "-k", "test_case and backwards")
+        facts = json.loads(
+            run("faulty:Faulty", "--json", "--", "-k", "test_case and backwards").stdout
+        )
+        lines = finished.stdout.splitlines()
+        for failure in facts["failures"]:
+            assert f"failed: {failure['case']}" in lines
+            assert f"  {failure['message'].splitlines()[0]}" in lines
+        table = [line.split() for line in lines]
+        assert ["rule", "about", "passed", "failed", "left", "out"] in table
+        for rule, row in rows(facts).items():
+            counts = [str(row[what]) for what in ("passed", "failed", "left_out")]
+            assert [str(rule), *row["about"].split(), *counts] in table
+        assert lines[-1].startswith(f"faulty:Faulty did not pass: {facts['failed']} cases")
+
+    def test_the_whole_story_on_request(self, run: Run) -> None:
+        arguments = ("faulty:Faulty", "--", "-k", "test_case and backwards")
+        line_of_the_suite = "assert_agrees(subject.run(row.call, mode)"
+        assert line_of_the_suite not in run(*arguments).stdout
+        assert line_of_the_suite in run("--tracebacks", *arguments).stdout
+
+
+class TestRefused:
+    def test_an_unknown_name(self) -> None:
+        finished = CliRunner().invoke(group, ["conformance", "nunpy"])
+        assert finished.exit_code == 2
+        assert "no backend is named 'nunpy'; did you mean 'numpy'?" in finished.stderr
+
+    def test_a_missing_framework(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=None)
+        finished = CliRunner().invoke(group, ["conformance", "abacus"])
+        assert finished.exit_code == 2
+        assert "to get it: pip install polyrnn-abacus" in finished.stderr
+
+    def test_a_broken_backend(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", plugin="raise RuntimeError('no beads')")
+        finished = CliRunner().invoke(group, ["conformance", "abacus"])
+        assert finished.exit_code == 2
+        assert "RuntimeError: no beads" in finished.stderr
+
+    def test_a_class_that_is_not_there(self, run: Run) -> None:
+        finished = run("faulty:Faultless")
+        assert finished.returncode == 4
+        assert "Faultless" in finished.stderr
+        assert "was not tried to the end" in finished.stdout
+
+    @pytest.mark.parametrize("missing", ["pytest", "hypothesis", "ml_dtypes"])
+    def test_without_the_extra_it_says_how_to_get_it(
+        self, monkeypatch: pytest.MonkeyPatch, missing: str
+    ) -> None:
+        monkeypatch.setitem(sys.modules, missing, None)
+        finished = CliRunner().invoke(group, ["conformance", "numpy"])
+        assert finished.exit_code == 1
+        assert finished.stderr == (
+            f"Error: the conformance suite needs {missing}; "
+            'to get it: pip install "polyrnn[conformance]"\n'
+        )
