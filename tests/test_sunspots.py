@@ -1,24 +1,17 @@
 """The example on sunspots: its forecast is one, and it needs no more than the bare install."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "sunspots.py"
+from sunspots_example import load_example
 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    spec = importlib.util.spec_from_file_location("sunspots", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_example()
 
 
 @pytest.fixture(scope="module")
