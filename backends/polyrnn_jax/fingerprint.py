@@ -82,9 +82,9 @@ def fingerprint(jaxpr: Jaxpr) -> Hashable:
         return (
             _Same(eqn.primitive),
             tuple(map(use, eqn.invars)),
-            _value(eqn.params),
+            _entries(eqn.params),
             _Same(eqn.ctx),
-            frozenset(eqn.effects),
+            frozenset(map(type, eqn.effects)),
             define(eqn.outvars),
         )
 
@@ -103,12 +103,10 @@ def _value(value: Any) -> Hashable:
         return (kind, value)
     if kind in (float, complex, np.ndarray) or isinstance(value, np.generic):
         return _number(value)
-    if kind in (tuple, list):
+    if kind is tuple:
         return (kind, *map(_value, value))
     if kind is frozenset:
         return (kind, frozenset(map(_value, value)))
-    if kind is dict:
-        return (kind, *((key, _value(entry)) for key, entry in value.items()))
     if kind is MethodType:
         return (kind, _Same(value.__func__), _Same(value.__self__))
     if kind is FunctionType:
@@ -120,6 +118,15 @@ def _value(value: Any) -> Hashable:
     return _Same(value)
 
 
+def _entries(container: Any) -> Hashable:
+    """Compare a list or dict that JAX has made by its entries; a user's might be a store."""
+    if type(container) is list:
+        return (list, *map(_value, container))
+    if type(container) is dict:
+        return (dict, *((key, _value(entry)) for key, entry in container.items()))
+    return _value(container)
+
+
 def _number(value: Any) -> Hashable:
     """Compare bits: -0.0 is not 0.0, and NaN is equal to itself."""
     array = np.asarray(value)
@@ -127,32 +134,33 @@ def _number(value: Any) -> Hashable:
 
 
 def _object_of_jax(value: Any) -> Hashable:
-    kind = type(value)
+    kind: Any = type(value)
+    if isinstance(value, jax.core.ShapedArray):
+        if not all(isinstance(size, int) for size in value.shape):
+            raise NoKeyError  # symbolic sizes belong to one export alone
+        return (kind, value)
+    if isinstance(value, _COMPARED_BY_VALUE):
+        return (kind, value)
     if isinstance(value, ClosedJaxpr):
-        return (kind, fingerprint(value.jaxpr), _value(value.consts))
+        return (kind, fingerprint(value.jaxpr), *map(_value, value.consts))
     if isinstance(value, Jaxpr):
         return (kind, fingerprint(value))
     if isinstance(value, jax.tree_util.PyTreeDef):
-        return (kind, _value(value.node_data()), _value(value.children()))
+        node, data = value.node_data() or (None, None)
+        return (kind, _Same(node), _entries(data), *map(_value, value.children()))
     if isinstance(value, WrappedFun):
         return (kind, _value(value.f), _value(value.transforms), _value(value.params))
-    if isinstance(value, jax.core.ShapedArray) and not _is_static(value.shape):
-        raise NoKeyError  # symbolic sizes belong to one export alone
-    if isinstance(value, _COMPARED_BY_VALUE):
-        return (kind, value)
-    if isinstance(value, int | float | complex):
+    if isinstance(value, int) or (hasattr(value, "__array__") and not isinstance(value, jax.Array)):
         return _number(value)
     if isinstance(value, tuple):
         return (kind, *map(_value, value))
+    if kind.__name__ == "Unhashable":  # the wrapping of an argument that is not differentiated
+        return (kind, _value(value.val))
     if kind.__name__ in _SCRATCH:
         return kind.__name__
     if dataclasses.is_dataclass(value) and kind.__dataclass_params__.frozen:
         return (kind, *(_value(getattr(value, each.name)) for each in dataclasses.fields(value)))
     return _Same(value)
-
-
-def _is_static(shape: tuple[Any, ...]) -> bool:
-    return all(isinstance(size, int) for size in shape)
 
 
 def _function(function: FunctionType) -> Hashable:
@@ -169,5 +177,5 @@ def _function(function: FunctionType) -> Hashable:
         except ValueError:  # a cell that is not filled yet
             content = None
         # A bare object is a sentinel: it has no content in which two could differ.
-        cells.append(None if type(content) is object else _value(content))
+        cells.append(None if type(content) is object else _entries(content))
     return (_Same(function.__code__), tuple(cells), _value(function.__defaults__))

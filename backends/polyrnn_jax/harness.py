@@ -15,11 +15,13 @@ class JaxHarness(Harness):
     Args:
         backend: The backend under test.
 
-    It turns ``jax_enable_x64`` on for the process: without it JAX has no float64, in
+    It turns ``jax_enable_x64`` on for the whole process: without it JAX has no float64, in
     which the suite compares gradients, and no complex128.
     """
 
-    limitations: ClassVar[Mapping[Capability, str]] = {}
+    limitations: ClassVar[Mapping[Capability, str]] = {
+        "unknown_shapes": "JAX knows every size or has a symbol for it, which agrees with no number.",
+    }
     modes: ClassVar[tuple[str, ...]] = ("eager", "jit")
 
     def __init__(self, backend: Backend) -> None:
@@ -29,11 +31,25 @@ class JaxHarness(Harness):
     def step_calls(self, mode: str) -> StepCalls:
         return "traced"
 
+    def register_node(
+        self, kind: type, take_apart: Callable[[Any], Sequence[Any]], rebuild: Callable[..., Any]
+    ) -> None:
+        jax.tree_util.register_pytree_node(
+            kind,
+            lambda node: (tuple(take_apart(node)), None),
+            lambda _, children: rebuild(*children),
+        )
+
     def run(self, mode: str, function: Function, tensors: Sequence[Any]) -> list[Any]:
-        return list((jax.jit(function) if mode == "jit" else function)(*tensors))
+        return list(_in_mode(mode, function)(*tensors))
 
     def gradients(
         self, mode: str, function: Callable[..., Any], tensors: Sequence[Any]
     ) -> list[Any]:
         gradient = jax.grad(function, argnums=tuple(range(len(tensors))))
-        return list((jax.jit(gradient) if mode == "jit" else gradient)(*tensors))
+        return list(_in_mode(mode, gradient)(*tensors))
+
+
+def _in_mode(mode: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = jax.jit(function)
+    return compiled if mode == "jit" else function
