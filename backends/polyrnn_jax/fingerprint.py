@@ -157,7 +157,7 @@ def _object_of_jax(value: Any) -> Hashable:
     if kind.__name__ == "Unhashable":  # the wrapping of an argument that is not differentiated
         return (kind, _value(value.val))
     if kind.__name__ in _SCRATCH:
-        return kind.__name__
+        return "scratch"
     if dataclasses.is_dataclass(value) and kind.__dataclass_params__.frozen:
         return (kind, *(_value(getattr(value, each.name)) for each in dataclasses.fields(value)))
     return _Same(value)

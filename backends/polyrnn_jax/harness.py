@@ -20,7 +20,7 @@ class JaxHarness(Harness):
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {
-        "unknown_shapes": "JAX knows every size or has a symbol for it, which agrees with no number.",
+        "unknown_shapes": "A size that JAX does not know is a symbol, and agrees with no number.",
     }
     modes: ClassVar[tuple[str, ...]] = ("eager", "jit")
 
