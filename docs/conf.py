@@ -1,0 +1,32 @@
+"""How Sphinx builds the documentation."""
+
+import sys
+from pathlib import Path
+
+import polyrnn
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+project = "polyrnn"
+author = "the authors of polyrnn"
+version = release = polyrnn.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "generated_pages",
+]
+exclude_patterns = ["_build", "examples"]
+
+html_theme = "furo"
+html_title = "polyrnn"
+myst_enable_extensions = ["colon_fence", "deflist"]
+
+# Tensors and nests are typed as Any; what they are, the docstrings say.
+autodoc_typehints = "none"
+default_role = "code"
+napoleon_google_docstring = True
+copybutton_prompt_text = "$ "

@@ -1,0 +1,92 @@
+"""A Sphinx extension that writes the pages made of the conformance table."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from polyrnn_conformance.cases import TABLE
+from polyrnn_conformance.rows import ErrorCase, Row
+from polyrnn_conformance.rules import RULES
+
+SEMANTICS = """\
+# What a call means
+
+Every rule has cases in the conformance suite, and every backend passes all of them, eagerly
+and compiled. This page is made of that table: what stands here is what is run.
+
+With `x[t]` for the inputs of one time step, a walk over time means this:
+
+```text
+states, held = initial_states, zeros
+for t in walk:                    # 0 to T-1, or T-1 to 0 with go_backwards
+    output, new = step_function(x[t], states + constants)
+    if masking:
+        output = where(mask[t], output, zeros if zero_output_for_mask else held)
+        new = where(mask[t], new, states)
+        held = output
+    states = new
+    outputs.append(output)
+last_output = output
+```
+"""
+
+DEPARTURES = """\
+# Where others depart
+
+`polyrnn.rnn` has the interface of `tf.keras.backend.rnn`. Keras 3 has the function too, written
+once for each of its backends. They depart from the documented meaning, and from each other, in
+the ways below. Each is guarded by cases of the conformance suite, so that polyrnn does not drift
+the same way. How tf_keras departs is proven again whenever the tests run, by calling it.
+
+| What others do | What polyrnn holds to | Cases |
+| --- | --- | --- |
+"""
+
+
+def write_pages(app: Any) -> None:
+    """Write the generated pages into the source folder, where they have changed."""
+    folder = Path(app.srcdir) / "explanation"
+    _write(folder / "semantics.md", SEMANTICS + "\n".join(_semantics()))
+    _write(folder / "departures.md", DEPARTURES + "\n".join(_departures()) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    # Sphinx builds anew what is newer than before.
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def _semantics() -> Iterator[str]:
+    for topic, rules in groupby(RULES.items(), key=lambda item: item[1].topic):
+        yield f"\n## {topic}\n"
+        for number, rule in rules:
+            yield f"### {number}. {rule.name[0].upper()}{rule.name[1:]}\n"
+            yield f"{rule.meaning}\n"
+            rows = [row for row in TABLE if row.rules[0] == number]
+            yield from _rows(f"{len(rows)} cases", rows)
+
+
+def _rows(summary: str, rows: Iterable[Row]) -> Iterator[str]:
+    yield f":::{{dropdown}} {summary}"
+    for row in rows:
+        yield f"`{row.name}`\n: {row.title}"
+        if isinstance(row, ErrorCase):
+            yield f"\n  ```text\n  {row.error.__name__}: {row.text}\n  ```"
+        yield ""
+    yield ":::\n"
+
+
+def _departures() -> Iterator[str]:
+    drifting = sorted((row for row in TABLE if row.drift), key=lambda row: row.drift)
+    for drift, rows in groupby(drifting, key=lambda row: row.drift):
+        listed = list(rows)
+        held = " ".join(dict.fromkeys(row.title for row in listed))
+        names = ", ".join(f"`{row.name}`" for row in listed)
+        yield f"| {drift} | {held} | {names} |"
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Have the pages written before Sphinx looks for its sources."""
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True}
