@@ -58,21 +58,22 @@ class Reader:
                 f"{self.choice.reason} chose as the backend; got one of {framework} "
                 f"({kind_of(value)})"
             )
-        dtype = str(getattr(value, "dtype", "")) if framework == NEUTRAL else ""
-        if dtype and not dtype.startswith(NUMBER_KINDS):
-            raise ValueError(f"{where()}: expected bool or numbers, got dtype {dtype}")
-        # What the framework says of its failure is the cause; the text is the same for all.
+        cause: Exception | None = None
         try:
             tensor = self.backend.convert(_array_if_list(value), self.like)
-            name = self.backend.dtype_name(tensor)
-            if not name.startswith(NUMBER_KINDS):
-                raise TypeError(f"dtype {name} does not hold numbers")
-            return tensor
+            if self.backend.dtype_name(tensor).startswith(NUMBER_KINDS):
+                return tensor
         except Exception as error:
-            raise TypeError(
-                f"{where()}: expected a tensor, got {kind_of(value)}, which cannot be made "
-                f"one of {self.choice.name}"
-            ) from error
+            cause = error
+        # What the framework says of its failure is the cause; the text is the same for all.
+        # Only now is NumPy asked for the dtype: torch.compile cannot trace the question.
+        dtype = str(getattr(value, "dtype", "")) if framework == NEUTRAL else ""
+        if dtype and not dtype.startswith(NUMBER_KINDS):
+            raise ValueError(f"{where()}: expected bool or numbers, got dtype {dtype}") from cause
+        raise TypeError(
+            f"{where()}: expected a tensor, got {kind_of(value)}, which cannot be made "
+            f"one of {self.choice.name}"
+        ) from cause
 
     def follow(self, value: Any, argument: str) -> Tensor:
         """Convert one value and bring it to the device of the inputs."""
