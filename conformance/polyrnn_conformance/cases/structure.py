@@ -147,6 +147,17 @@ def nested_constants(xp: Any) -> Step:
     return step
 
 
+def emptied(xp: Any) -> Step:
+    """Take the constant and the state out of the list that it gets."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        scale, total = states.pop(), states.pop()
+        total = total + x * scale
+        return total, [total]
+
+    return step
+
+
 X, Y = wave(2, 4, 3), wave(2, 4, 3, phase=2)
 S = wave(2, 3, phase=1)
 KEY = "Keras 3 on tensorflow and torch fails at nested inputs, on numpy it walks over the tuple."
@@ -330,6 +341,12 @@ ROWS = (
         rules=(3, 4),
         title="New states may be returned as a tuple; a list comes back.",
         call=Call(step=tuple_of_states, inputs=X, initial_states=[S, S + 1]),
+    ),
+    Case(
+        name="step-gets-list-of-its-own",
+        rules=(3,),
+        title="The step gets a list, which it may change: each time step has its own.",
+        call=Call(step=emptied, inputs=X, initial_states=[S], constants=[S + 1]),
     ),
     Case(
         name="outputs-nested",
