@@ -1,0 +1,163 @@
+"""What torch does its own way: a Python loop as it is, and a scan where it compiles.
+
+The scan is why this is longer than a hundred lines: torch.compile would write out a
+Python loop step by step, and take the longer to compile the more steps there are.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch._higher_order_ops.scan import scan
+from torch.fx.experimental.symbolic_shapes import has_static_value
+
+from polyrnn import Backend, python_loop
+from polyrnn.backend import Body, Carry
+
+
+class TorchBackend(Backend):
+    """Computes with torch tensors.
+
+    The step is called once for each time step, and traced as often where torch.compile
+    traces a training step. Where it traces for inference, the step is traced at most
+    ``2 * steps_per_round - 1`` times, however many time steps there are.
+    """
+
+    tensor_type: ClassVar = torch.Tensor
+    namespace: ClassVar = torch
+
+    steps_per_round: ClassVar[int] = 8
+    """How many time steps a compiled loop takes at once, for each round has its price."""
+
+    def transpose(self, x: Any) -> Any:
+        return x.transpose(0, 1)
+
+    def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+        if mask.ndim < on_true.ndim:
+            mask = mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim))
+        # False is the zero that widens no dtype.
+        return torch.where(mask, on_true, False if on_false is None else on_false)
+
+    def loop(
+        self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
+    ) -> tuple[Carry, list[Any]]:
+        if not torch.compiler.is_compiling():
+            return python_loop(body, carry, _steps(xs, reverse), torch.stack)
+        if reverse:
+            xs = [x.flip(0) for x in xs]
+        length = xs[0].shape[0]
+        # A length that is not static divides by one only.
+        size = self.steps_per_round if has_static_value(length) else 1
+        # The first steps are walked: they resolve what starts as `None`, and tell the front
+        # end what nest the step puts out, which it may not write down within a scan.
+        head = length if unroll else length % size or size
+        carry, first = _walk(body, carry, [x[:head] for x in xs])
+        if head == length:
+            return carry, first
+        rest = [x[head:] for x in xs]
+        if _is_differentiated([*_leaves(carry), *first]):
+            carry, following = _walk(body, carry, rest)
+        else:
+            carry, following = _scan(body, carry, rest, size)
+        return carry, [torch.cat(both) for both in zip(first, following, strict=True)]
+
+    def convert(self, value: Any, like: Any = None) -> Any:
+        device = None if like is None else like.device
+        if isinstance(value, torch.Tensor):
+            return value.to(device)
+        if isinstance(value, (np.ndarray, np.generic)) and not torch.compiler.is_compiling():
+            value = _from_numpy(value)
+        return torch.as_tensor(value, device=device)
+
+    def nonzero(self, x: Any) -> Any:
+        return x != 0
+
+    def length_mask(self, lengths: Any, like: Any) -> Any:
+        time, batch = like.shape[:2]
+        steps = torch.arange(time, device=like.device)
+        return (steps[:, None] < lengths.long()).expand(time, batch)
+
+    def first_true(self, mask: Any) -> Any:
+        return mask.to(torch.uint8).argmax(0)
+
+    def take(self, x: Any, steps: Any) -> Any:
+        return x[steps, torch.arange(x.shape[1], device=x.device)]
+
+    def flip(self, x: Any) -> Any:
+        return x.flip(0)
+
+    def dtype_name(self, x: Any) -> str:
+        return str(x.dtype).removeprefix("torch.")
+
+    def integers(self, array: Any) -> list[int]:
+        return [] if torch.compiler.is_compiling() else super().integers(array)
+
+
+def _from_numpy(value: Any) -> torch.Tensor:
+    # torch reads neither negative strides nor foreign byte orders, warns of what it
+    # cannot write to, and does not know bfloat16 in the form that numpy has of it.
+    array = np.require(value, value.dtype.newbyteorder("="), ["C", "W"])
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _steps(xs: list[Any], reverse: bool) -> Iterator[list[Any]]:
+    """Slice block by block: slices are small, but not when there are very many of them."""
+    blocks = [x.split(256) for x in xs]
+    order = range(len(blocks[0]))
+    for position in reversed(order) if reverse else order:
+        slices = [block[position].unbind(0) for block in blocks]
+        steps = range(len(slices[0]))
+        for step in reversed(steps) if reverse else steps:
+            yield [x[step] for x in slices]
+
+
+def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]]:
+    steps = zip(*[x.unbind(0) for x in xs], strict=True)
+    return python_loop(body, carry, map(list, steps), torch.stack)
+
+
+def _is_differentiated(leaves: list[Any]) -> bool:
+    """Tell by the results of the first steps whether gradients may be asked for.
+
+    Inductor differentiates a scan wrongly (pytorch#153679, still so in torch 2.13). What
+    takes part in any step takes part in the first, weights that it closes over included.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return True
+    return torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
+
+
+def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, list[Any]]:
+    """Scan over rounds of `size` steps, with a carry in which nothing is left to resolve."""
+    sizes = [None if entry is None else len(entry) for entry in carry]
+
+    def one_round(leaves: Any, slices: Any) -> Any:
+        following, outputs = _walk(body, _carry(leaves, sizes), slices)
+        return _owned(_leaves(following) or leaves), _owned(outputs)
+
+    # Of xs that are not contiguous all would be copied in each round.
+    rounds = _owned([x.reshape(-1, size, *x.shape[1:]) for x in xs])
+    # A scan has to carry something.
+    start = _leaves(carry) or [xs[0].new_zeros(())]
+    last, outputs = scan(one_round, _owned(start), rounds)
+    return _carry(last, sizes), [y.flatten(0, 1) for y in outputs]
+
+
+def _owned(tensors: Sequence[Any]) -> list[Any]:
+    # What goes into a scan and what comes out of a round may share no memory.
+    return [x.clone(memory_format=torch.contiguous_format) for x in tensors]
+
+
+def _leaves(carry: Carry) -> list[Any]:
+    return [leaf for entry in carry if entry is not None for leaf in entry]
+
+
+def _carry(leaves: Sequence[Any], sizes: list[int | None]) -> Carry:
+    entries: list[list[Any] | None] = []
+    for size in sizes:
+        entries.append(None if size is None else list(leaves[:size]))
+        leaves = leaves[size or 0 :]
+    return tuple(entries)
