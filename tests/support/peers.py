@@ -1,0 +1,61 @@
+"""The functions that polyrnn is compared with, driven by the cases of the conformance suite."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from polyrnn import registry
+from polyrnn_conformance.calls import Call
+from polyrnn_conformance.comparing import assert_agrees, assert_gradients_agree, expected_of
+from polyrnn_conformance.rows import Case, Check, Row
+from polyrnn_conformance.subject import Subject
+
+KERAS = {name: f"keras.src.backend.{name}.rnn:rnn" for name in registry.installed().names()}
+"""Where Keras 3 has its functions, one for each backend."""
+
+TF_KERAS = "tf_keras.backend:rnn"
+
+
+@dataclass(frozen=True)
+class Peer(Subject):
+    """A subject whose calls go to another function than `polyrnn.rnn`."""
+
+    function: Callable[..., Any]
+
+    def _rnn(self, call: Call, given: Any, counter: list[int] | None) -> Any:
+        weights, arguments = given
+        step = call.step(self.backend.namespace, *weights)
+
+        def counted(x: Any, states: Any) -> Any:
+            if counter is not None:
+                counter.append(1)
+            return step(x, states)
+
+        last, outputs, states = self.function(counted, **arguments)
+        # A tuple of states in place of a list is no departure worth a word.
+        return last, outputs, list(states)
+
+
+def load(backend: str, reference: str) -> Peer:
+    """Import a peer that takes the tensors of a backend."""
+    known = registry.installed()
+    implementation = known.load(backend)
+    harness = known.info(backend).harness
+    assert harness is not None
+    make_harness = registry.resolve(harness)
+    return Peer(implementation, make_harness(implementation), backend, registry.resolve(reference))
+
+
+def holds(peer: Peer, row: Row) -> bool:
+    """Tell whether a peer passes a row of the conformance table, eagerly."""
+    mode = peer.harness.modes[0]
+    try:
+        if isinstance(row, Check):
+            row.check(peer, mode)
+        elif isinstance(row, Case):
+            assert_agrees(peer.run(row.call, mode), expected_of(row.call))
+            if row.gradients and "gradients" not in peer.harness.limitations:
+                assert_gradients_agree(row.call, peer.gradients(row.call, mode))
+    except Exception:  # however it fails, it does not hold
+        return False
+    return True
