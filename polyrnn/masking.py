@@ -4,7 +4,7 @@ from typing import Any
 
 from polyrnn import nests
 from polyrnn.backend import Backend, Tensor
-from polyrnn.reading import NUMBER_KINDS, Reader, written_out
+from polyrnn.reading import NUMBER_KINDS, Reader, kind_of, written_out
 from polyrnn.sizes import Sizes, same_size, sizes_agree
 
 
@@ -39,6 +39,9 @@ def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tenso
     if same_size(lengths, sizes.time):
         # An integer that says what the time axis says masks nothing.
         return None
+    if nests.is_number(lengths) and (isinstance(lengths, bool) or not isinstance(lengths, int)):
+        # Frameworks differ in the dtype that they would make of it.
+        raise ValueError(f"input_length: expected integers, got {kind_of(lengths)}")
     if nests.is_number_list(lengths):
         lengths = written_out("input_length", lengths)
     _check_range(lengths, _host_integers(backend, lengths), sizes)
@@ -59,9 +62,8 @@ def _host_integers(backend: Backend, lengths: Any) -> list[int]:
     """List the integers that are known on the host, and nothing where none are."""
     import numpy
 
-    if nests.is_number(lengths):
-        # What is no integer is refused for its dtype.
-        return [lengths] if isinstance(lengths, int) and not isinstance(lengths, bool) else []
+    if isinstance(lengths, int):
+        return [lengths]
     # A tensor may live anywhere, and its values are not to be read. The types stand in a
     # tuple because torch.compile cannot trace their union.
     is_array = isinstance(lengths, (numpy.ndarray, numpy.generic))

@@ -80,20 +80,20 @@ class TestLengths:
         )
 
     @pytest.mark.parametrize(
-        ("lengths", "dtype"),
+        ("lengths", "given"),
         [
-            (2.0, "float64"),
+            (2.0, "float"),
             (True, "bool"),
-            (1j, "complex128"),
-            ([1.0, 2.0], "float64"),
-            ([True, False], "bool"),
-            (np.ones(BATCH, np.float32), "float32"),
+            (1j, "complex"),
+            ([1.0, 2.0], "dtype float64"),
+            ([True, False], "dtype bool"),
+            (np.ones(BATCH, np.float32), "dtype float32"),
         ],
     )
-    def test_are_integers(self, lengths: Any, dtype: str) -> None:
+    def test_are_integers(self, lengths: Any, given: str) -> None:
         refused(
             ValueError,
-            f"input_length: expected integers, got dtype {dtype}",
+            f"input_length: expected integers, got {given}",
             input_length=lengths,
         )
 
