@@ -248,8 +248,14 @@ ROWS = (
         np.array([4, 5]),
     ),
     _lengths("list-negative", "A list is checked.", "[0]: expected 0 to 4, got -2", [-2, 4]),
-    _lengths("float", "A length is an integer.", ": expected integers, got dtype float64", 2.0),
-    _lengths("bool", "True is no length.", ": expected integers, got dtype bool", True),
+    _lengths("float", "A length is an integer.", ": expected integers, got float", 2.0),
+    _lengths("bool", "True is no length.", ": expected integers, got bool", True),
+    _lengths(
+        "list-of-floats",
+        "A list of lengths holds integers.",
+        ": expected integers, got dtype float64",
+        [2.0, 3.0],
+    ),
     _lengths(
         "of-other-batch",
         "There is one length for each sample.",
