@@ -1,0 +1,175 @@
+"""A front end with one fault inside is rejected by the suite."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optree
+import pytest
+from mutation import Mutant, assert_accepted, assert_rejected
+
+import polyrnn
+from polyrnn import plan, recurrence, registry, stepping
+
+SUITE = ("test_cases", "test_errors", "test_checks")
+
+
+def planning(change: Callable[[plan.Plan], dict[str, Any]]) -> Callable[[Any], Any]:
+    """Make a mutation of `make_plan` from a function that says what of the plan to replace."""
+
+    def mutate(right: Any) -> Any:
+        def mutated(*arguments: Any, **keywords: Any) -> Any:
+            made = right(*arguments, **keywords)
+            return made._replace(**change(made))
+
+        return mutated
+
+    return mutate
+
+
+def states_of_masked_steps_too(right: Any) -> Any:
+    def mutated(made: plan.Plan, step: Any) -> Any:
+        masked, unmasked = right(made, step), right(made._replace(mask=None), step)
+
+        def body(carry: Any, slices: Any) -> Any:
+            (_, held), outputs = masked(carry, slices)
+            (states, _), _ = unmasked(carry, slices)
+            return (states, held), outputs
+
+        return body if made.mask is not None else masked
+
+    return mutated
+
+
+PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
+    (
+        "The mask says what not to count.",
+        "mask-bool",
+        lambda made: {"mask": None if made.mask is None else ~made.mask},
+    ),
+    (
+        "The mask is turned with go_backwards.",
+        "backwards-masked",
+        lambda made: {
+            "mask": made.mask[::-1] if made.reverse and made.mask is not None else made.mask
+        },
+    ),
+    (
+        "States are widened.",
+        "dtype-float16",
+        lambda made: {"states": [s.astype(np.result_type(s, "f8")) for s in made.states]},
+    ),
+    (
+        "Constants are widened.",
+        "constants",
+        lambda made: {
+            "constants": optree.tree_map(
+                lambda c: c.astype(np.result_type(c, "f8")), made.constants
+            )
+        },
+    ),
+    (
+        "Constants come before the states.",
+        "constants",
+        lambda made: (
+            {
+                "step_function": lambda x, given: made.step_function(
+                    x, given[-len(made.constants) :] + given[: -len(made.constants)]
+                )
+            }
+            if made.constants
+            else {}
+        ),
+    ),
+    (
+        "The step gets a tuple.",
+        "step-gets-list-of-its-own",
+        lambda made: {"step_function": lambda x, given: made.step_function(x, tuple(given))},
+    ),
+    (
+        "Nested inputs reach the step as a list of leaves.",
+        "inputs-dict",
+        lambda made: {
+            "step_function": lambda x, given: made.step_function(
+                optree.tree_leaves(x) if isinstance(x, dict) else x, given
+            )
+        },
+    ),
+]
+
+OTHERS = [
+    (
+        "States are not held at masked steps.",
+        "masked-states-stay",
+        recurrence,
+        "make_body",
+        states_of_masked_steps_too,
+    ),
+    (
+        "A mask needs no states with a batch.",
+        "refuses-masked-state-without-batch",
+        plan,
+        "check_masked_states",
+        lambda _: lambda *arguments: None,
+    ),
+    (
+        "A step may change dtypes and shapes.",
+        "refuses-step-wider-dtype",
+        stepping.Step,
+        "_hold_to",
+        lambda _: lambda self, leaves, *arguments: leaves,
+    ),
+    (
+        "A step may change shapes.",
+        "refuses-step-other-shape",
+        stepping,
+        "_fits",
+        lambda _: lambda *arguments: True,
+    ),
+    (
+        "A masked output needs no batch.",
+        "refuses-step-masked-output-without-batch",
+        stepping.Step,
+        "_check_batch",
+        lambda _: lambda *arguments: None,
+    ),
+    (
+        "use_backend chooses nothing.",
+        "choice-by-context",
+        polyrnn.use_backend,
+        "__enter__",
+        lambda _: lambda self: None,
+    ),
+    (
+        "The namespace is that of Python numbers.",
+        "namespace-of-tensors",
+        polyrnn,
+        "namespace",
+        lambda _: lambda x: math,
+    ),
+    (
+        "An unknown name suggests nothing.",
+        "refuses-unknown-name",
+        registry,
+        "_unknown",
+        lambda _: lambda name, names: f"no backend is named {name!r}",
+    ),
+]
+
+MUTANTS = [
+    *(
+        Mutant(fault, row, recurrence, "make_plan", planning(change))
+        for fault, row, change in PLANS
+    ),
+    *(Mutant(*other) for other in OTHERS),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.fault)
+def test_a_fault_is_rejected(mutant: Mutant) -> None:
+    assert_rejected("numpy", *SUITE, mutant=mutant)
+
+
+def test_no_fault_passes() -> None:
+    assert_accepted("numpy", *SUITE, mutants=MUTANTS)

@@ -1,0 +1,328 @@
+"""A backend with one wrong primitive is rejected by the suite."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from mutation import Mutant, assert_accepted, assert_rejected
+
+from polyrnn_numpy.backend import NumpyBackend
+
+Loop = Callable[..., Any]
+
+
+def looping(change: Callable[..., Any]) -> Callable[[Loop], Loop]:
+    """Make a mutation of the loop from a function that is given the right loop first."""
+
+    def mutate(loop: Loop) -> Loop:
+        def mutated(
+            self: Any, body: Any, carry: Any, xs: Any, *, reverse: bool, unroll: bool
+        ) -> Any:
+            def right(
+                body: Any = body, carry: Any = carry, xs: Any = xs, reverse: bool = reverse
+            ) -> Any:
+                return loop(self, body, carry, xs, reverse=reverse, unroll=unroll)
+
+            return change(right, body, carry, xs, reverse, unroll)
+
+        return mutated
+
+    return mutate
+
+
+def ignore_direction(right: Any, body: Any, carry: Any, xs: Any, *_: bool) -> Any:
+    return right(reverse=False)
+
+
+def ignore_direction_unrolled(
+    right: Any, body: Any, carry: Any, xs: Any, reverse: bool, unroll: bool
+) -> Any:
+    return right(reverse=reverse and not unroll)
+
+
+def order_by_time(right: Any, body: Any, carry: Any, xs: Any, reverse: bool, _: bool) -> Any:
+    carry, ys = right()
+    return carry, [y[::-1] for y in ys] if reverse else ys
+
+
+def forget_to_turn_the_mask(
+    right: Any, body: Any, carry: Any, xs: Any, reverse: bool, _: bool
+) -> Any:
+    return right(xs=[x[::-1] if reverse and x.dtype == bool else x for x in xs])
+
+
+def mask_nothing_unrolled(
+    right: Any, body: Any, carry: Any, xs: Any, reverse: bool, unroll: bool
+) -> Any:
+    return right(xs=[x | True if unroll and x.dtype == bool else x for x in xs])
+
+
+def stop_early(right: Any, body: Any, carry: Any, xs: Any, reverse: bool, _: bool) -> Any:
+    return right(xs=[x[1:] if reverse else x[:-1] for x in xs]) if len(xs[0]) > 1 else right()
+
+
+def go_on_too_long(right: Any, body: Any, carry: Any, xs: Any, reverse: bool, _: bool) -> Any:
+    carry, ys = right()
+    edge = 0 if reverse else -1
+    return body(carry, [x[edge] for x in xs])[0], ys
+
+
+def probe(right: Any, body: Any, carry: Any, xs: Any, reverse: bool, _: bool) -> Any:
+    body(carry, [x[-1 if reverse else 0] for x in xs])
+    return right()
+
+
+def probe_unrolled(right: Any, body: Any, carry: Any, xs: Any, reverse: bool, unroll: bool) -> Any:
+    return probe(right, body, carry, xs, reverse, unroll) if unroll else right()
+
+
+def start_anew_each_step(right: Any, body: Any, carry: Any, xs: Any, *_: bool) -> Any:
+    return right(body=lambda _, slices: body(carry, slices))
+
+
+def return_the_first_states(right: Any, body: Any, carry: Any, xs: Any, *_: bool) -> Any:
+    (_, held), ys = right()
+    return (carry[0], held), ys
+
+
+def hold_the_first_states(right: Any, body: Any, carry: Any, xs: Any, *_: bool) -> Any:
+    states = carry[0]
+
+    def mutated(carry: Any, slices: Any) -> Any:
+        _, outputs = body(carry, slices)
+        fits = len(outputs) == len(states)
+        return body((carry[0], states if fits and carry[1] is None else carry[1]), slices)
+
+    return right(body=mutated)
+
+
+def forget_the_held_output(right: Any, body: Any, carry: Any, xs: Any, *_: bool) -> Any:
+    return right(body=lambda carry, slices: body((carry[0], None), slices))
+
+
+def write_all_outputs_to_one_place(right: Any, body: Any, carry: Any, xs: Any, *_: bool) -> Any:
+    carry, ys = right()
+    return carry, [np.broadcast_to(y[-1], y.shape) for y in ys]
+
+
+def stack_along_the_batch(right: Any, body: Any, carry: Any, xs: Any, *_: bool) -> Any:
+    carry, ys = right()
+    return carry, [y.swapaxes(0, 1) if y.ndim > 1 else y for y in ys]
+
+
+def swallow_errors(right: Any, body: Any, carry: Any, xs: Any, *_: bool) -> Any:
+    def mutated(carry: Any, slices: Any) -> Any:
+        try:
+            return body(carry, slices)
+        except ValueError:
+            return carry, []
+
+    return right(body=mutated)
+
+
+def of_rank(rank: int, mutation: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Make a mutation of `select` that shows only in tensors of one rank."""
+
+    def mutate(select: Any) -> Any:
+        def mutated(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+            chosen = mutation if on_true.ndim == rank else select
+            return chosen(self, mask, on_true, on_false)
+
+        return mutated
+
+    return mutate
+
+
+def swapped(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+    return RIGHT_SELECT(self, ~mask, on_true, on_false)
+
+
+def multiplied(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+    mask = mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim))
+    other = 0 if on_false is None else on_false
+    return (mask * on_true + ~mask * other).astype(on_true.dtype)
+
+
+def broadcast(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+    return np.where(mask[..., None], on_true, 0 if on_false is None else on_false)
+
+
+def zeros_where_nothing_is_held(select: Any) -> Any:
+    def mutated(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+        return on_true if on_false is None else select(self, mask, on_true, on_false)
+
+    return mutated
+
+
+def widening(select: Any) -> Any:
+    def mutated(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+        return np.where(
+            mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim)),
+            on_true,
+            0.0 * np.ones(1) if on_false is None else on_false,
+        )
+
+    return mutated
+
+
+RIGHT_SELECT = NumpyBackend.select
+
+PRIMITIVES = {
+    "transpose": [
+        ("It swaps nothing.", "inputs-tensor", lambda _: lambda self, x: x),
+        (
+            "It reverses all axes.",
+            "inputs-rank-4",
+            lambda _: lambda self, x: x.transpose(1, 0, *range(2, x.ndim)[::-1]),
+        ),
+    ],
+    "loop": [
+        ("It walks forwards always.", "backwards", looping(ignore_direction)),
+        (
+            "It walks forwards when unrolled.",
+            "backwards-unrolled",
+            looping(ignore_direction_unrolled),
+        ),
+        ("It stacks in the order of time, not of the walk.", "backwards", looping(order_by_time)),
+        ("It does not turn the mask.", "backwards-masked", looping(forget_to_turn_the_mask)),
+        (
+            "It masks nothing when unrolled.",
+            "masked-output-repeats-unrolled",
+            looping(mask_nothing_unrolled),
+        ),
+        ("It is a step too short.", "inputs-tensor", looping(stop_early)),
+        ("It is a step too long.", "inputs-tensor", looping(go_on_too_long)),
+        ("It calls the step once to probe it.", "step-calls", looping(probe)),
+        ("It probes when unrolled.", "step-calls-unrolled", looping(probe_unrolled)),
+        (
+            "It hands the first states to every step.",
+            "inputs-tensor",
+            looping(start_anew_each_step),
+        ),
+        ("It returns the first states.", "inputs-tensor", looping(return_the_first_states)),
+        (
+            "The held output starts as the initial state.",
+            "masked-output-starts-at-zeros",
+            looping(hold_the_first_states),
+        ),
+        ("It holds no output.", "masked-output-repeats", looping(forget_the_held_output)),
+        (
+            "All its outputs are the last one.",
+            "inputs-tensor",
+            looping(write_all_outputs_to_one_place),
+        ),
+        ("It stacks along the second axis.", "inputs-tensor", looping(stack_along_the_batch)),
+        ("It swallows errors.", "refuses-step-other-shape", looping(swallow_errors)),
+    ],
+    "select": [
+        ("It swaps what it picks from.", "masked-states-stay", lambda _: swapped),
+        ("It swaps in rank 3.", "masked-every-rank", of_rank(3, swapped)),
+        ("It multiplies by the mask.", "padding-nan-right", lambda _: multiplied),
+        (
+            "It makes (batch, batch) of (batch,).",
+            "masked-every-rank",
+            of_rank(1, broadcast),
+        ),
+        ("It leaves what should be zeros.", "zero-output", zeros_where_nothing_is_held),
+        ("Its zeros are float64.", "dtype-float32-zero-output", widening),
+    ],
+    "convert": [
+        (
+            "It makes float64 of everything.",
+            "dtype-float32",
+            lambda _: lambda self, value, like=None: np.asarray(value, "float64"),
+        ),
+        (
+            "It makes float32 of float64.",
+            "dtype-float64",
+            lambda _: lambda self, value, like=None: _narrowed(np.asarray(value)),
+        ),
+        (
+            "It drops an axis of size 1.",
+            "time-one-sample",
+            lambda _: lambda self, value, like=None: np.squeeze(value),
+        ),
+    ],
+    "nonzero": [
+        ("Negative numbers are false.", "mask-float", lambda _: lambda self, x: x > 0),
+        ("Only 1 is true.", "mask-int-rank-3", lambda _: lambda self, x: x == 1),
+        ("Everything is true.", "mask-bool", lambda _: lambda self, x: np.ones_like(x, bool)),
+    ],
+    "length_mask": [
+        (
+            "Lengths are off by one.",
+            "lengths-tensor",
+            lambda right: lambda self, lengths, like: right(self, lengths + 1, like),
+        ),
+        (
+            "Lengths count from the end.",
+            "lengths-tensor",
+            lambda right: lambda self, lengths, like: right(self, lengths, like)[::-1],
+        ),
+        (
+            "Lengths mask nothing.",
+            "lengths-tensor",
+            lambda right: lambda self, lengths, like: right(self, lengths + len(like), like),
+        ),
+    ],
+    "flip": [("It leaves the order.", "backwards-zero-output", lambda _: lambda self, x: x)],
+    "unflatten": [
+        (
+            "It swaps leaves.",
+            "outputs-nested",
+            lambda right: lambda self, structure, leaves: right(self, structure, leaves[::-1]),
+        ),
+    ],
+    "paths": [
+        (
+            "It names the wrong leaf.",
+            "refuses-inputs-leaf-rank-2",
+            lambda right: lambda self, structure: right(self, structure)[::-1],
+        ),
+    ],
+    "shape": [
+        (
+            "It knows no sizes.",
+            "refuses-mask-of-other-batch",
+            lambda right: lambda self, x: tuple(None for _ in right(self, x)),
+        ),
+    ],
+    "dtype_name": [
+        (
+            "It names the dtype in the framework's own way.",
+            "refuses-step-wider-dtype",
+            lambda _: lambda self, x: x.dtype.str,
+        ),
+    ],
+    "integers": [
+        (
+            "It reads no lengths on the host.",
+            "refuses-lengths-numpy-too-long",
+            lambda _: lambda self, array: [],
+        ),
+    ],
+}
+
+
+def _narrowed(array: Any) -> Any:
+    return array.astype("float32") if array.dtype == "float64" else array
+
+
+MUTANTS = [
+    Mutant(fault, row, NumpyBackend, primitive, mutate)
+    for primitive, faults in PRIMITIVES.items()
+    for fault, row, mutate in faults
+]
+SUITE = ("test_cases", "test_errors", "test_checks")
+
+
+@pytest.mark.parametrize(
+    "mutant", MUTANTS, ids=lambda mutant: f"{mutant.attribute}: {mutant.fault}"
+)
+def test_a_wrong_primitive_is_rejected(mutant: Mutant) -> None:
+    assert_rejected("numpy", *SUITE, mutant=mutant)
+
+
+def test_the_right_primitives_pass() -> None:
+    assert_accepted("numpy", *SUITE, mutants=MUTANTS)

@@ -1,0 +1,98 @@
+"""Plants one fault and runs the frozen rows of the conformance suite on it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+
+
+class Mutant(NamedTuple):
+    """One planted fault.
+
+    Args:
+        fault: What is wrong, in a sentence.
+        rejected_by: The row of the conformance table that is there for this fault.
+        where: The class or module in which the fault is planted.
+        attribute: What is replaced there.
+        mutate: Makes the wrong function from the right one.
+    """
+
+    fault: str
+    rejected_by: str
+    where: Any
+    attribute: str
+    mutate: Callable[[Any], Any]
+
+    def plant(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Replace the right function until the test ends."""
+        wrong = self.mutate(getattr(self.where, self.attribute))
+        monkeypatch.setattr(self.where, self.attribute, wrong)
+
+
+class Verdict:
+    """Collects which rows pass and which fail; a plug-in of the inner run.
+
+    Args:
+        awaited: The row at whose failure the run may stop.
+    """
+
+    def __init__(self, awaited: str | None) -> None:
+        self.passed: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self._awaited = awaited
+        self._session: pytest.Session | None = None
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Remember what is to be stopped."""
+        self._session = session
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note the outcome of one row."""
+        row = report.nodeid.partition("[")[2].removesuffix("]").rpartition("-")[0]
+        if report.failed:
+            self.failed[row] = report.longreprtext
+        elif report.when == "call":
+            self.passed.add(row)
+        if row == self._awaited and report.failed and self._session is not None:
+            self._session.shouldstop = f"{row} is rejected"
+
+
+def judge(backend: str, *modules: str, awaited: str | None = None) -> Verdict:
+    """Run modules of the suite on one backend in eager mode, in this process.
+
+    Args:
+        backend: The name of the backend.
+        modules: The modules of the suite, such as ``"test_cases"``.
+        awaited: The row at whose failure the run may stop.
+    """
+    verdict = Verdict(awaited)
+    status = pytest.main(
+        [
+            *("--pyargs", *(f"polyrnn_conformance.{module}" for module in modules)),
+            *("-p", "polyrnn_conformance.plugin", "--polyrnn-backend", backend),
+            *("--polyrnn-modes", "eager"),
+            # The row about imports runs a fresh process, in which no fault is planted.
+            *("-k", "not imports-alone"),
+            *("-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal"),
+        ],
+        plugins=[verdict],
+    )
+    expected = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
+    assert status in expected, status
+    verdict.passed -= verdict.failed.keys()
+    return verdict
+
+
+def assert_rejected(backend: str, *modules: str, mutant: Mutant) -> None:
+    """Expect the suite to reject a backend with a planted fault, by the row that is for it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        mutant.plant(monkeypatch)
+        verdict = judge(backend, *modules, awaited=mutant.rejected_by)
+    assert mutant.rejected_by in verdict.failed
+
+
+def assert_accepted(backend: str, *modules: str, mutants: Sequence[Mutant]) -> None:
+    """Expect the suite to accept the backend as it is, with every row that rejects a fault."""
+    verdict = judge(backend, *modules)
+    assert verdict.failed == {}
+    assert {mutant.rejected_by for mutant in mutants} <= verdict.passed
