@@ -9,7 +9,6 @@ from shelf import Shelf
 
 from polyrnn import registry, selection
 
-
 pytest.register_assert_rewrite("refusal")
 
 
