@@ -57,3 +57,12 @@ def with_constants(xp: Any) -> Step:
         return total, [total]
 
     return step
+
+
+def tuple_of_states(xp: Any) -> Step:
+    """Return the new states as a tuple, in turn."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        return states[0] + x, (states[1] + x, states[0])
+
+    return step

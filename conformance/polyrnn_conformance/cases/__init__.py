@@ -2,8 +2,10 @@
 
 from polyrnn_conformance.cases import (
     calling,
+    choosing,
     dtypes,
     masking,
+    outputs,
     padding,
     refused_arguments,
     refused_steps,
@@ -14,6 +16,7 @@ from polyrnn_conformance.rows import Case, Check, ErrorCase, Row
 
 CASES: tuple[Case, ...] = (
     *structure.ROWS,
+    *outputs.ROWS,
     *time.ROWS,
     *masking.ROWS,
     *padding.ROWS,
@@ -24,7 +27,7 @@ CASES: tuple[Case, ...] = (
 ERROR_CASES: tuple[ErrorCase, ...] = (*refused_arguments.ROWS, *refused_steps.ROWS)
 """Calls that are refused."""
 
-CHECKS: tuple[Check, ...] = calling.ROWS
+CHECKS: tuple[Check, ...] = (*calling.ROWS, *choosing.ROWS)
 """What is no single call."""
 
 TABLE: tuple[Row, ...] = (*CASES, *ERROR_CASES, *CHECKS)

@@ -204,17 +204,6 @@ ROWS = (
         ),
     ),
     Case(
-        name="neutral-number-constant",
-        rules=(16,),
-        title="A Python number as a constant becomes a tensor.",
-        call=Call(
-            step=counted,
-            inputs=wave(2, 3, 2),
-            initial_states=[wave(2, 2), np.zeros((), "int64")],
-            constants=[Host(2)],
-        ),
-    ),
-    Case(
         name="gradients-of-every-argument",
         rules=(19,),
         title="Gradients flow to inputs, states, constants and what the step closes over.",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from polyrnn_conformance.calls import Call, wave
-from polyrnn_conformance.cases.structure import nested_outputs
+from polyrnn_conformance.cases.outputs import nested_outputs
 from polyrnn_conformance.rows import Case
 from polyrnn_conformance.steps import Step, count_and_echo, dense, running_sum, two_states
 from polyrnn_conformance.trees import Host
@@ -38,7 +38,7 @@ def _masked(name: str, rules: tuple[int, ...], title: str, **changes: Any) -> Ca
 HOLDS_STATE = "Keras 3 on numpy and jax puts out states[0] where masked."
 
 ROWS = (
-    _masked("mask-bool", (11,), "A boolean mask of shape (batch, time).", mask=MASK),
+    _masked("mask-bool", (11, 18), "A mask is boolean, of shape (batch, time).", mask=MASK),
     _masked(
         "mask-rank-3",
         (11,),
@@ -207,7 +207,7 @@ ROWS = (
     ),
     _masked(
         "lengths-tensor",
-        (15,),
+        (15, 18),
         "Lengths mean the mask time < length; a length of 0 masks the sample throughout.",
         input_length=LENGTHS,
         gradients=True,

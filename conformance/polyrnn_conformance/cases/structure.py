@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from polyrnn_conformance.calls import Call, wave
 from polyrnn_conformance.rows import Case
-from polyrnn_conformance.steps import Step, dense, running_sum, two_states, with_constants
+from polyrnn_conformance.steps import Step, dense, running_sum, tuple_of_states, two_states
 from polyrnn_conformance.trees import Pair
 
 
@@ -65,25 +65,6 @@ def pair_state(xp: Any) -> Step:
     return step
 
 
-def bare_state(xp: Any) -> Step:
-    """Return the one state without a list round it."""
-
-    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
-        total = states[0] + x
-        return x - total, total
-
-    return step
-
-
-def tuple_of_states(xp: Any) -> Step:
-    """Return the new states as a tuple, in turn."""
-
-    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
-        return states[0] + x, (states[1] + x, states[0])
-
-    return step
-
-
 def stateless(xp: Any) -> Step:
     """Keep no state."""
 
@@ -101,59 +82,6 @@ def beside_empty_state(xp: Any) -> Step:
         total, nothing = states
         assert nothing == ()
         return total + x, [total + x, ()]
-
-    return step
-
-
-def nested_outputs(xp: Any) -> Step:
-    """Put out a dict with a tuple, a namedtuple and `None` in it."""
-
-    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
-        total = states[0] + x
-        output = {"sum": (total, None), "parts": Sensors(x + x, total[..., :1])}
-        return output, [total]
-
-    return step
-
-
-def outputs_of_every_rank(xp: Any) -> Step:
-    """Put out leaves of ranks 1, 2 and 3."""
-
-    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
-        total = states[0] + x
-        return [total[:, 0], total, total[:, None, :] * x[:, :, None]], [total]
-
-    return step
-
-
-def scalar_output(xp: Any) -> Step:
-    """Put out a step counter without a batch."""
-
-    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
-        count = states[0] + states[1]
-        return count, [count]
-
-    return step
-
-
-def nested_constants(xp: Any) -> Step:
-    """Take a dict and a tensor as constants."""
-
-    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
-        total, named, row = states
-        total = total * named["scale"] + x + row
-        return total, [total]
-
-    return step
-
-
-def emptied(xp: Any) -> Step:
-    """Take the constant and the state out of the list that it gets."""
-
-    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
-        scale, total = states.pop(), states.pop()
-        total = total + x * scale
-        return total, [total]
 
     return step
 
@@ -318,90 +246,5 @@ ROWS = (
         rules=(2, 4),
         title="A state may be an empty nest, ().",
         call=Call(step=beside_empty_state, inputs=X, initial_states=[S, ()]),
-    ),
-    Case(
-        name="states-without-batch",
-        rules=(3, 13),
-        title="Without a mask a state and an output may have any shape, that of a number too.",
-        call=Call(
-            step=scalar_output,
-            inputs=X,
-            initial_states=[wave()],
-            constants=[wave(phase=2)],
-        ),
-    ),
-    Case(
-        name="step-returns-bare-state",
-        rules=(3,),
-        title="The one new state may be returned bare.",
-        call=Call(step=bare_state, inputs=X, initial_states=[S]),
-    ),
-    Case(
-        name="step-returns-tuple",
-        rules=(3, 4),
-        title="New states may be returned as a tuple; a list comes back.",
-        call=Call(step=tuple_of_states, inputs=X, initial_states=[S, S + 1]),
-    ),
-    Case(
-        name="step-gets-list-of-its-own",
-        rules=(3,),
-        title="The step gets a list, which it may change: each time step has its own.",
-        call=Call(step=emptied, inputs=X, initial_states=[S], constants=[S + 1]),
-    ),
-    Case(
-        name="outputs-nested",
-        rules=(3, 4),
-        title="The output may be any nest, None inside it included.",
-        call=Call(step=nested_outputs, inputs=X, initial_states=[S]),
-        drift="Keras 3 on numpy and jax fails at nested outputs.",
-    ),
-    Case(
-        name="outputs-nested-unrolled",
-        rules=(3, 4, 9),
-        title="A nest of outputs is stacked unrolled, too.",
-        call=Call(step=nested_outputs, inputs=X, initial_states=[S], unroll=True),
-        drift="tf_keras fails at nested outputs when unrolled.",
-    ),
-    Case(
-        name="outputs-every-rank",
-        rules=(3,),
-        title="The leaves of an output may have any rank.",
-        call=Call(step=outputs_of_every_rank, inputs=X, initial_states=[S]),
-    ),
-    Case(
-        name="constants",
-        rules=(3,),
-        title="The step gets the constants behind the states.",
-        call=Call(
-            step=with_constants,
-            inputs=X,
-            initial_states=[S],
-            constants=[wave(3, phase=3), wave(2, 3, phase=4)],
-        ),
-        gradients=True,
-        drift="Keras 3 on numpy and jax forgets the constants when looped.",
-    ),
-    Case(
-        name="constants-unrolled",
-        rules=(3, 9),
-        title="The step gets the constants unrolled, too; they may be a tuple.",
-        call=Call(
-            step=with_constants,
-            inputs=X,
-            initial_states=[S],
-            constants=(wave(3, phase=3), wave(2, 3, phase=4)),
-            unroll=True,
-        ),
-    ),
-    Case(
-        name="constants-nested",
-        rules=(3,),
-        title="A constant may be a nest.",
-        call=Call(
-            step=nested_constants,
-            inputs=X,
-            initial_states=[S],
-            constants=[{"scale": wave(3, phase=3)}, wave(2, 3, phase=4)],
-        ),
     ),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from polyrnn_conformance.calls import Call, wave
-from polyrnn_conformance.cases.structure import nested_outputs
+from polyrnn_conformance.cases.outputs import nested_outputs
 from polyrnn_conformance.rows import Case
 from polyrnn_conformance.steps import count_and_echo, dense, two_states
 
