@@ -78,6 +78,12 @@ class Backend(ABC):
     namespace: ClassVar[ModuleType]
     """The module in which a step finds ``tanh``, ``exp``, ``matmul`` and ``where``."""
 
+    expands_masks: ClassVar[bool] = True
+    """Whether `select` is quicker with a mask expanded once to the rank of the tensor.
+
+    `False` where it picks whole rows as quickly by a mask that has the batch axis only.
+    """
+
     @abstractmethod
     def transpose(self, x: Tensor) -> Tensor:
         """Swap the first two axes of a tensor of rank 2 or more."""

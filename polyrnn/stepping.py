@@ -212,8 +212,10 @@ def _mask_ranks(plan: Plan) -> list[int]:
 
 
 def _rank(plan: Plan, state: Tensor) -> int:
+    if plan.mask is None or not plan.backend.expands_masks:
+        return 1
     shape = plan.backend.shape(state)
-    return 1 if shape is None or plan.mask is None else len(shape)
+    return 1 if shape is None else len(shape)
 
 
 def _is_plain(backend: Backend, structure: Any, leaves: list[Tensor]) -> bool:

@@ -28,6 +28,7 @@ class TensorFlowBackend(Backend):
 
     tensor_type: ClassVar = tf.Tensor
     namespace: ClassVar = functions
+    expands_masks: ClassVar = False
 
     def transpose(self, x: Any) -> Any:
         rank = x.shape.rank
@@ -37,13 +38,19 @@ class TensorFlowBackend(Backend):
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
         if on_false is None:
             on_false = tf.zeros_like(on_true)
-        if mask.shape.rank == 1:
-            # This one takes whole rows, of any rank; its gradient has nothing to sum up.
-            if on_false.shape != on_true.shape:
-                on_false = tf.broadcast_to(on_false, tf.shape(on_true))
+        if mask.shape.rank == 1 and on_true.shape == on_false.shape:
+            # This operation takes whole rows, of any rank, and its gradient sums nothing up.
             return tf.raw_ops.Select(condition=mask, x=on_true, y=on_false)
-        missing = on_true.shape.rank - mask.shape.rank
-        return tf.where(mask[(..., *[None] * missing)] if missing else mask, on_true, on_false)
+        if on_true.shape.rank is None:
+            missing = tf.ones([tf.rank(on_true) - mask.shape.rank], tf.int32)
+            mask = tf.reshape(mask, tf.concat([tf.shape(mask), missing], 0))
+        else:
+            for _ in range(on_true.shape.rank - mask.shape.rank):
+                mask = tf.expand_dims(mask, -1)
+        return tf.where(mask, on_true, on_false)
+
+    def flip(self, x: Any) -> Any:
+        return tf.reverse(x, [0])
 
     def loop(
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
@@ -65,23 +72,16 @@ class TensorFlowBackend(Backend):
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
         # Neither the type of the lengths nor that of the sizes need hold the other.
-        steps = tf.range(_length(like, tf.int64), dtype=tf.int64)[:, None]
-        mask = steps < tf.cast(lengths, tf.int64)
+        steps = tf.range(_length(like, tf.int64), dtype=tf.int64)
+        mask = tf.expand_dims(steps, 1) < tf.cast(lengths, tf.int64)
         mask = tf.broadcast_to(mask, tf.shape(like)[:2])
         return tf.ensure_shape(mask, like.shape[:2])
 
     def first_true(self, mask: Any) -> Any:
-        # tf.argmax refuses an axis that turns out to be empty.
-        count = _length(mask, tf.int32)
-        steps = tf.range(count)[(..., *[None] * (mask.shape.rank - 1))]
-        first = tf.reduce_min(tf.where(mask, steps, count), 0)
-        return tf.where(first < count, first, 0)
+        return tf.argmax(_not_empty(mask), 0, tf.int32)
 
     def take(self, x: Any, steps: Any) -> Any:
-        if x.shape[0] is None:
-            # An axis that turns out to be empty still has to give something.
-            x = tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
-        return tf.gather_nd(x, tf.stack([steps, tf.range(tf.size(steps))], 1))
+        return tf.gather_nd(_not_empty(x), tf.stack([steps, tf.range(tf.size(steps))], 1))
 
     def shape(self, x: Any) -> tuple[Any, ...] | None:
         return None if x.shape.rank is None else tuple(x.shape.as_list())
@@ -159,21 +159,26 @@ def _length(x: Any, dtype: Any) -> Any:
     return tf.shape(x, dtype)[0] if static is None else static
 
 
+def _not_empty(x: Any) -> Any:
+    """Give a first axis that may turn out to be empty something to be asked for."""
+    return x if x.shape[0] is not None else tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
+
+
 def _take_apart_tracked_containers() -> None:
     """Have nests see the plain container in what `tf.Module` and Keras make of attributes.
 
     The types are private; their instances are not.
     """
-    module: Any = tf.Module()
+    module = tf.Module()
     module.tracked = [{}, ([],)]
-    tracked_dict, tracked_tuple = module.tracked
-    for tracked, plain in (
-        (module.tracked, list),
-        (tracked_dict, lambda node: node.__wrapped__),
-        (tracked_tuple, lambda node: node.__wrapped__),
+    tracked: Any = module.tracked
+    for container, plain in (
+        (tracked, list),
+        (tracked[0], lambda node: node.__wrapped__),
+        (tracked[1], lambda node: node.__wrapped__),
     ):
         optree.register_pytree_node(
-            type(tracked),
+            type(container),
             lambda node, plain=plain: ((plain(node),), None),  # type: ignore[misc]
             lambda _, children: children[0],
             namespace=nests.NAMESPACE,

@@ -14,6 +14,7 @@ class TensorFlowHarness(Harness):
     limitations: ClassVar[Mapping[Capability, str]] = {}
 
     modes: ClassVar = ("eager", "function", "unknown", "xla")
+    unknown_shape_modes: ClassVar = ("unknown",)
 
     def to_numpy(self, tensor: Any) -> Any:
         return tensor.numpy()
