@@ -42,12 +42,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     for name, text in HOSTILE.items():
         (folder / name).write_text(text)
     (folder / "faulty.py").write_text(FAULTY)
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         finished = subprocess.run(
             [sys.executable, "-m", "polyrnn", "conformance", *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "20"},
+            env={**os.environ, "PYTHONPATH": path, "COLUMNS": "20"},
             capture_output=True,
             text=True,
             check=False,
