@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import time
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -86,7 +87,12 @@ def _run(name: str, arguments: list[str]) -> tuple[int, "Outcome"]:
         *("-p", "no:cacheprovider", "-p", "no:terminalprogress"),
     ]
     # pytest captures what goes to standard error while a test runs; the bar shall not.
-    with os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding) as file:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding) as file,
+    ):
+        # Where hypothesis would leave a folder of its own.
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", scratch)
         watcher = Watcher(Meter(console(file), name))
         status = pytest.main([*fixed, *arguments], plugins=[watcher])
     return int(status), watcher.outcome
@@ -105,11 +111,11 @@ def _facts(
         **{what.replace(" ", "_"): outcome.tally[what] for what in COUNTS},
         "rules": [
             {
-                "rule": rule,
-                "about": about,
+                "rule": number,
+                "name": called,
                 **{what.replace(" ", "_"): tally[what] for what in COUNTS},
             }
-            for rule, about, tally in _rules(outcome)
+            for number, called, tally in _rules(outcome)
         ],
         "reasons": outcome.left_out,
         "failures": [asdict(failure) for failure in outcome.failures],
@@ -119,9 +125,7 @@ def _facts(
 def _rules(outcome: "Outcome") -> list[tuple[int | None, str, Any]]:
     from polyrnn_conformance.rules import RULES
 
-    numbered = [
-        (number, about, outcome.by_rule.get(str(number))) for number, about in RULES.items()
-    ]
+    numbered = [(n, rule.name, outcome.by_rule.get(str(n))) for n, rule in RULES.items()]
     rows: list[tuple[int | None, str, Any]] = [row for row in numbered if row[2] is not None]
     if "" in outcome.by_rule:
         rows.append((None, "all rules at once", outcome.by_rule[""]))
@@ -136,11 +140,11 @@ def _print(
         print_items(to, (failure.text if tracebacks else failure.message).splitlines())
         to.print()
     rows: list[list[str | Text]] = [
-        [str(rule or ""), about, *(_count(what, tally[what]) for what in COUNTS)]
-        for rule, about, tally in _rules(outcome)
+        [str(number or ""), called, *(_count(what, tally[what]) for what in COUNTS)]
+        for number, called, tally in _rules(outcome)
     ]
     if rows:
-        print_table(to, ["rule", "about", *COUNTS], rows, numbers=len(COUNTS))
+        print_table(to, ["rule", "name", *COUNTS], rows, numbers=len(COUNTS))
     if outcome.left_out:
         to.print("\nLeft out:")
         print_items(to, [f"{_cases(count)} for {why}" for why, count in outcome.left_out.items()])
