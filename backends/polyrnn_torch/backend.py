@@ -49,18 +49,21 @@ class TorchBackend(Backend):
         length = xs[0].shape[0]
         # A length that is not static divides by one only.
         size = self.steps_per_round if has_static_value(length) else 1
-        # The first steps are walked: they resolve what starts as `None`, and tell the front
-        # end what nest the step puts out, which it may not write down within a scan.
-        head = length if unroll else length % size or size
-        carry, first = _walk(body, carry, [x[:head] for x in xs])
+        remainder = length % size
+        head = length if unroll or length <= size else remainder or 1
+        walked, first = _walk(body, carry, [x[:head] for x in xs])
         if head == length:
-            return carry, first
+            return walked, first
         rest = [x[head:] for x in xs]
-        if _is_differentiated([*_leaves(carry), *first]):
-            carry, following = _walk(body, carry, rest)
+        if _is_differentiated([*_leaves(walked), *first]):
+            last, following = _walk(body, walked, rest)
+        elif remainder:
+            last, following = _scan(body, walked, rest, size)
         else:
-            carry, following = _scan(body, carry, rest, size)
-        return carry, [torch.cat(both) for both in zip(first, following, strict=True)]
+            # That step served only to resolve what starts as `None`, and to let the front
+            # end write down what it may not write down within a scan.
+            return _scan(body, _resolved(carry, walked), xs, size)
+        return last, [torch.cat(both) for both in zip(first, following, strict=True)]
 
     def convert(self, value: Any, like: Any = None) -> Any:
         device = None if like is None else like.device
@@ -125,6 +128,8 @@ def _is_differentiated(leaves: list[Any]) -> bool:
     Inductor differentiates a scan wrongly (pytorch#153679, still so in torch 2.13). What
     takes part in any step takes part in the first, weights that it closes over included.
     """
+    if torch.compiler.is_exporting():
+        return False
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return True
     return torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
@@ -144,6 +149,13 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     start = _leaves(carry) or [xs[0].new_zeros(())]
     last, outputs = scan(one_round, _owned(start), rounds)
     return _carry(last, sizes), [y.flatten(0, 1) for y in outputs]
+
+
+def _resolved(carry: Carry, following: Carry) -> Carry:
+    return tuple(
+        [torch.zeros_like(x) for x in new] if old is None and new is not None else old
+        for old, new in zip(carry, following, strict=True)
+    )
 
 
 def _owned(tensors: Sequence[Any]) -> list[Any]:
