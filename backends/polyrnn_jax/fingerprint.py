@@ -150,7 +150,9 @@ def _object_of_jax(value: Any) -> Hashable:
         return (kind, _Same(node), _entries(data), *map(_value, value.children()))
     if isinstance(value, WrappedFun):
         return (kind, _value(value.f), _value(value.transforms), _value(value.params))
-    if isinstance(value, int) or (hasattr(value, "__array__") and not isinstance(value, jax.Array)):
+    if isinstance(value, int | float | complex):
+        return _number(value)
+    if hasattr(value, "__array__") and not isinstance(value, jax.Array):
         return _number(value)
     if isinstance(value, tuple):
         return (kind, *map(_value, value))
