@@ -114,7 +114,7 @@ def bench(
     json_path: str | None,
     png_path: Path | None,
 ) -> None:
-    """Measure polyrnn beside the loops that one would write by hand.
+    """Measure polyrnn beside loops written by hand.
 
     For each installed backend and mode, one step like that of an LSTM is walked over time
     by polyrnn, by the loop that an expert writes for that framework, and by Keras 3 and

@@ -58,7 +58,8 @@ def conformance(
         )
     if ":" not in name:
         try:
-            registry.installed().load(name)
+            with console(sys.stderr).status(f"importing {name}", spinner="line"):
+                registry.installed().load(name)
         except (ImportError, ValueError) as error:
             raise click.BadParameter(str(error), param_hint="NAME") from error
     start = time.perf_counter()

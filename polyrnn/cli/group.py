@@ -8,6 +8,7 @@ from polyrnn.registry import resolve
 COMMANDS = {
     "backends": "polyrnn.cli.backends:backends",
     "conformance": "polyrnn.cli.conformance:conformance",
+    "bench": "polyrnn.benchmark.command:bench",
 }
 """The subcommands, and where each is."""
 
@@ -31,4 +32,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def group() -> None:
-    """One recurrent loop for many frameworks: which there are, and whether they are right."""
+    """One recurrent loop for many frameworks: list them, test them, time them."""

@@ -67,11 +67,14 @@ class Meter:
         self._task = self._bar.add_task(label, total=None, failed=0)
         self._total = self._done = self._failed = 0
 
+    def show(self) -> None:
+        """Show that something is under way."""
+        self._bar.start()
+
     def start(self, total: int) -> None:
         """Say how many cases there are."""
         self._total = total
         self._bar.update(self._task, total=total)
-        self._bar.start()
 
     def advance(self, failed: bool) -> None:
         """Count one case that is done."""
@@ -98,8 +101,9 @@ class Watcher:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Silence pytest's own report."""
+        """Show the bar in the place of pytest's own report."""
         config.pluginmanager.unregister(name="terminalreporter")
+        self._meter.show()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what cannot even be collected."""
@@ -107,12 +111,12 @@ class Watcher:
             self._fail(report)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start the bar."""
+        """Tell the bar how many cases there are."""
         self._meter.start(len(session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Start the bar where workers run the cases."""
+        """Tell it where workers run the cases, too."""
         self._meter.start(len(ids))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

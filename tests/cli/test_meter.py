@@ -23,6 +23,7 @@ def a_plain_surrounding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shown(file: io.StringIO, total: int, failing: int = 0) -> str:
     meter = Meter(console(file), "numpy")
+    meter.show()
     meter.start(total)
     for position in range(total):
         meter.advance(failed=position < failing)
