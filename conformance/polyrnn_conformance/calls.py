@@ -12,7 +12,7 @@ from polyrnn_conformance.trees import Host, map_leaves
 StepMaker = Callable[..., Callable[[Any, list[Any]], tuple[Any, Any]]]
 """Called as ``make(namespace, *weights)``; gives the step function for one framework.
 
-Of the namespace it uses ``tanh``, ``exp``, ``log``, ``matmul`` and ``where``.
+Of the namespace it uses ``log``, ``matmul``, ``sum``, ``tanh`` and ``where``.
 """
 
 

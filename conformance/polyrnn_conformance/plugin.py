@@ -225,7 +225,9 @@ def _annotate(item: pytest.Item, run: Run) -> str | None:
         return None
     assert isinstance(item, pytest.Function)
     row = item.callspec.params["row"]
-    assert isinstance(row, Row)
+    if not isinstance(row, Row):
+        item.user_properties.append((RULES, ""))
+        return f"modes: {item.originalname} has no row in the modes that were asked for."
     item.user_properties.append((RULES, ", ".join(map(str, row.rules))))
     return reason_to_leave_out(selection, row, run.subject)
 

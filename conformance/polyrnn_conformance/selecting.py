@@ -41,16 +41,24 @@ def over(rows: Iterable[Row], *, differentiates: bool = False) -> Callable[[Test
 def pairs(selection: Selection, subject: Subject, modes: tuple[str, ...]) -> list[tuple[Row, str]]:
     """List the rows with the modes in which each has a meaning."""
     return [
-        (row, mode) for row in selection.rows for mode in modes if _has_meaning(row, subject, mode)
+        (row, mode)
+        for row in selection.rows
+        for mode in modes
+        if _has_meaning(selection, row, subject, mode)
     ]
 
 
-def _has_meaning(row: Row, subject: Subject, mode: str) -> bool:
+def _has_meaning(selection: Selection, row: Row, subject: Subject, mode: str) -> bool:
     harness = subject.harness
     if isinstance(row, Check) and not row.every_mode:
         return mode == harness.modes[0]
-    # What a call is refused for is mostly a shape, which has to be known.
-    return not (isinstance(row, ErrorCase) and mode in harness.unknown_shape_modes)
+    if mode not in harness.unknown_shape_modes:
+        return True
+    # What a call is refused for is mostly a shape, which has to be known. An unrolled call
+    # is itself refused, so that there is nothing to differentiate.
+    return not isinstance(row, ErrorCase) and not (
+        isinstance(row, Case) and row.call.unroll and selection.differentiates
+    )
 
 
 def reason_to_leave_out(selection: Selection, row: Row, subject: Subject) -> str | None:
