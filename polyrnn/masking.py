@@ -45,8 +45,10 @@ def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tenso
     if nests.is_number_list(lengths):
         lengths = written_out("input_length", lengths)
     _check_range(lengths, _host_integers(backend, lengths), sizes)
+    given = str(lengths.dtype) if _is_array(lengths) else None
     lengths = reader.follow(lengths, "input_length")
-    name = backend.dtype_name(lengths)
+    # The error names the dtype that was given, which a framework may narrow.
+    name = given or backend.dtype_name(lengths)
     if not name.startswith(("int", "uint")):
         raise ValueError(f"input_length: expected integers, got dtype {name}")
     shape = backend.shape(lengths)
@@ -60,14 +62,17 @@ def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tenso
 
 def _host_integers(backend: Backend, lengths: Any) -> list[int]:
     """List the integers that are known on the host, and nothing where none are."""
-    import numpy
-
     if isinstance(lengths, int):
         return [lengths]
-    # A tensor may live anywhere, and its values are not to be read. The types stand in a
-    # tuple because torch.compile cannot trace their union.
-    is_array = isinstance(lengths, (numpy.ndarray, numpy.generic))
-    return backend.integers(lengths) if is_array else []
+    # A tensor may live anywhere, and its values are not to be read.
+    return backend.integers(lengths) if _is_array(lengths) else []
+
+
+def _is_array(value: Any) -> bool:
+    import numpy
+
+    # The types stand in a tuple because torch.compile cannot trace their union.
+    return isinstance(value, (numpy.ndarray, numpy.generic))
 
 
 def _check_range(lengths: Any, integers: list[int], sizes: Sizes) -> None:
