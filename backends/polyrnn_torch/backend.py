@@ -130,9 +130,15 @@ def _is_differentiated(leaves: list[Any]) -> bool:
     """
     if torch.compiler.is_exporting():
         return False
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if _is_transformed():
         return True
     return torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
+
+
+@torch.compiler.assume_constant_result
+def _is_transformed() -> bool:
+    """Tell whether a transformation of torch.func is being traced, which may differentiate."""
+    return torch._C._functorch.maybe_current_level() is not None
 
 
 def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, list[Any]]:
