@@ -38,7 +38,8 @@ class Run:
         subject: The backend under test.
         modes: The modes of its harness that are run.
         random_calls: How many random calls are drawn in the first mode, and in the others.
-        left_out: How many cases are left out, by reason.
+        left_out: How many cases are left out, by reason; 0 stands for all of a kind that
+            cannot be counted, such as those of a mode that there is not.
         left_out_rules: The same by the rules that they are of.
     """
 
@@ -119,9 +120,11 @@ def _make_run(config: pytest.Config) -> Run:
         raise pytest.UsageError(f"--polyrnn-random-calls: expected 1 or more, got {count}")
     counts = PROFILES[config.getoption("--polyrnn-profile")] if count is None else (count, count)
     run = Run(subject, modes, counts)
+    for capability, sentence in harness.limitations.items():
+        run.left_out[f"{capability}: {sentence}"] = 0
     for mode in harness.modes:
         if mode not in modes:
-            run.left_out[f"modes: {mode} was not asked for."] += 1
+            run.left_out[f"modes: {mode} was not asked for."] = 0
     return run
 
 
@@ -255,4 +258,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     terminalreporter.section(f"left out on {run.subject.called}")
     for reason, count in sorted(run.left_out.items()):
-        terminalreporter.line(f"{count:5d}  {reason}")
+        terminalreporter.line(f"{count or 'all':>5}  {reason}")

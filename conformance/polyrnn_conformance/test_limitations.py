@@ -1,5 +1,7 @@
 """What a backend says it cannot do, it cannot do."""
 
+from typing import get_args
+
 from polyrnn_conformance.calls import Call, array_of, digits, wave
 from polyrnn_conformance.cases.dtypes import parity
 from polyrnn_conformance.comparing import (
@@ -7,9 +9,16 @@ from polyrnn_conformance.comparing import (
     assert_gradients_agree,
     expected_of,
 )
-from polyrnn_conformance.harness import Harness
+from polyrnn_conformance.harness import Capability, Harness
 from polyrnn_conformance.steps import running_sum
 from polyrnn_conformance.subject import Subject
+
+
+def test_limitations_are_declared_in_sentences(subject: Subject) -> None:
+    """Each limitation is of a capability that the suite knows, and says why."""
+    for capability, sentence in subject.harness.limitations.items():
+        assert capability in get_args(Capability)
+        assert sentence.endswith(".")
 
 
 def test_compilation_is_declared_as_it_is(subject: Subject) -> None:

@@ -148,7 +148,7 @@ def _print(
         print_table(to, ["rule", "name", *COUNTS], rows, numbers=len(COUNTS))
     if outcome.left_out:
         to.print("\nLeft out:")
-        print_items(to, [f"{_cases(count)} for {why}" for why, count in outcome.left_out.items()])
+        print_items(to, [_left_out(count, why) for why, count in outcome.left_out.items()])
     to.print()
     to.print(_verdict(name, status, seconds, outcome), style="red" if status else "green")
 
@@ -160,6 +160,11 @@ def _count(what: str, number: int) -> Text:
 
 def _cases(count: int) -> str:
     return "1 case" if count == 1 else f"{count} cases"
+
+
+def _left_out(count: int, reason: str) -> str:
+    # What there is no mode for has no cases to count.
+    return f"{_cases(count) if count else 'all cases'} for {reason}"
 
 
 def _verdict(name: str, status: int, seconds: float, outcome: "Outcome") -> str:
