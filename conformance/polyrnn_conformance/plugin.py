@@ -6,6 +6,7 @@ It is loaded by name and never by itself::
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -145,12 +146,13 @@ def _make_subject(given: str, harness: str | None) -> Subject:
 
 def _register_pair(harness: Harness) -> None:
     # A class is registered once in a process, which may run the suite several times.
-    if type(harness) not in _registered:
+    register = type(harness).register_node
+    if register not in _registered:
         harness.register_node(Pair, lambda pair: [pair.left, pair.right], Pair)
-        _registered.add(type(harness))
+        _registered.add(register)
 
 
-_registered: set[type[Harness]] = set()
+_registered: set[Callable[..., None]] = set()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
