@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend, Tensor
 from polyrnn.plan import Plan, make_plan
 from polyrnn.selection import choose
 from polyrnn.stepping import Step, loop_inputs, make_body
 
 
+@left_alone
 def rnn(
     step_function: Callable[[Any, list[Any]], tuple[Any, Any]],
     inputs: Any,
@@ -137,11 +139,6 @@ def rnn(
         return_all_outputs=return_all_outputs,
     )
     return _walk(plan)
-
-
-# AutoGraph would rewrite what it finds on its way from a tf.function to the step; this
-# attribute is how it is told to leave a function alone without importing TensorFlow.
-rnn.autograph_info__ = {}  # type: ignore[attr-defined]
 
 
 def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:

@@ -7,6 +7,7 @@ from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from polyrnn import nests, registry
+from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend
 from polyrnn.registry import BackendStatus
 
@@ -69,6 +70,7 @@ class use_backend:  # noqa: N801 - read as a statement, like contextlib's classe
         _in_use.set(_in_use.get()[:-1])
 
 
+@left_alone
 def backends() -> tuple[BackendStatus, ...]:
     """List every backend: whether it is installed, and how to get it where it is not.
 
@@ -86,6 +88,7 @@ def backends() -> tuple[BackendStatus, ...]:
     return registry.installed().statuses()
 
 
+@left_alone
 def namespace(x: Any) -> ModuleType:
     """Give the module in which a step finds the functions for a tensor.
 
@@ -93,7 +96,7 @@ def namespace(x: Any) -> ModuleType:
         x: A tensor of any framework that has a backend, or a Python number.
 
     Returns:
-        ``numpy``, ``torch``, ``jax.numpy``, ``tensorflow.experimental.numpy``, or what
+        ``numpy``, ``torch``, ``jax.numpy``, ``polyrnn_tensorflow.functions``, or what
         the backend of the tensor says. All have ``tanh``, ``exp``, ``matmul``, ``where``.
 
     Raises:

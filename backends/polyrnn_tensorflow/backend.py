@@ -71,11 +71,14 @@ class TensorFlowBackend(Backend):
         return tf.cast(x, tf.bool)
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
-        # Neither the type of the lengths nor that of the sizes need hold the other.
+        # Neither the dtype of the lengths nor that of sizes need hold the other.
         steps = tf.range(_length(like, tf.int64), dtype=tf.int64)
-        mask = tf.expand_dims(steps, 1) < tf.cast(lengths, tf.int64)
-        mask = tf.broadcast_to(mask, tf.shape(like)[:2])
-        return tf.ensure_shape(mask, like.shape[:2])
+        lengths = tf.cast(lengths, tf.int64)
+        if lengths.shape.rank == 0:
+            lengths = tf.fill(tf.shape(like)[1:2], lengths)
+        mask = tf.expand_dims(steps, 1) < lengths
+        mask.set_shape(like.shape[:2])
+        return mask
 
     def first_true(self, mask: Any) -> Any:
         return tf.argmax(_not_empty(mask), 0, tf.int32)
@@ -180,7 +183,7 @@ def _take_apart_tracked_containers() -> None:
         optree.register_pytree_node(
             type(container),
             lambda node, plain=plain: ((plain(node),), None),  # type: ignore[misc]
-            lambda _, children: children[0],
+            lambda _, children: next(iter(children)),
             namespace=nests.NAMESPACE,
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from polyrnn import nests
+from polyrnn.autograph import left_alone
 
 
 def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -22,19 +23,13 @@ def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
     binary.__name__ = binary.__qualname__ = function.__name__
     binary.__doc__ = f"Apply `tf.{function.__name__}` to two tensors, or a tensor and a number."
-    return _left_alone(binary)
+    return left_alone(binary)
 
 
 def _number_as(value: Any, tensor: Any) -> Any:
     if nests.is_number(value) and isinstance(tensor, tf.Tensor | tf.Variable):
         return tf.constant(value, tensor.dtype)
     return value
-
-
-def _left_alone(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Tell AutoGraph that there is nothing to convert; its own decorator takes microseconds."""
-    function.autograph_info__ = {}  # type: ignore[attr-defined]
-    return function
 
 
 abs = tf.abs
@@ -98,7 +93,7 @@ squeeze = tf.squeeze
 tensordot = tf.tensordot
 
 
-@_left_alone
+@left_alone
 def concatenate(arrays: Any, axis: int = 0) -> Any:
     """Join tensors along an axis they have."""
     return tf.concat(arrays, axis)
@@ -108,7 +103,7 @@ concat = concatenate
 stack = tf.stack
 
 
-@_left_alone
+@left_alone
 def matmul(x: Any, y: Any) -> Any:
     """Multiply matrices, or stacks of them; a tensor of rank 1 is a vector, as in NumPy."""
     if x.shape.rank == 1:
@@ -116,7 +111,7 @@ def matmul(x: Any, y: Any) -> Any:
     return tf.linalg.matvec(x, y) if y.shape.rank == 1 else tf.matmul(x, y)
 
 
-@_left_alone
+@left_alone
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Pick from `x` where the condition is true, elsewhere from `y`; either may be a number."""
     return tf.where(condition, _number_as(x, y), y)
