@@ -1,4 +1,9 @@
-"""What JAX does its own way: the loop is a scan, and is not compiled twice for one meaning."""
+"""What JAX does its own way: the loop is a scan, and is not compiled twice for one meaning.
+
+Beyond the primitives it says what other frameworks need not say: a carry has its type
+from the start, with its sharding; tensors are brought to the devices of others; nests are
+JAX's own.
+"""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -23,6 +28,7 @@ class JaxBackend(Backend):
 
     tensor_type: ClassVar = jax.Array
     namespace: ClassVar = jnp
+    expands_masks: ClassVar = False
 
     def __init__(self) -> None:
         self._loops = LoopCache(capacity=128)
@@ -46,10 +52,7 @@ class JaxBackend(Backend):
             try:
                 carry, ys = lax.scan(_resolved(strong_body), carry, xs, reverse=reverse)
             except _Unresolved as found:
-                carry = found.zeros_in(carry)
-            else:
-                return carry, [self.flip(y) for y in ys] if reverse else ys
-            carry, ys = lax.scan(strong_body, carry, xs, reverse=reverse)
+                carry, ys = lax.scan(strong_body, found.zeros_in(carry), xs, reverse=reverse)
             return carry, [self.flip(y) for y in ys] if reverse else ys
 
         carry, xs = _without_weak_types((carry, xs))
@@ -79,7 +82,8 @@ class JaxBackend(Backend):
         return jnp.argmax(mask, axis=0)
 
     def take(self, x: Any, steps: Any) -> Any:
-        return jnp.take_along_axis(x, _with_rank(steps[None], x.ndim), axis=0)[0]
+        samples = jnp.arange(x.shape[1])
+        return x.at[steps, samples].get(mode="promise_in_bounds", out_sharding=_of_a_step(x))
 
     def flip(self, x: Any) -> Any:
         return jnp.flip(x, 0)
@@ -100,12 +104,17 @@ class JaxBackend(Backend):
 
 
 class _Unresolved(Exception):  # noqa: N818  # not an error: it breaks off a trace that found this
-    """What the entries of a carry that started as `None` turned out to be."""
+    """What the entries of a carry that started as `None` turned out to be.
+
+    Args:
+        carry: What the body returned.
+    """
 
     def __init__(self, carry: Carry) -> None:
         self.found = [entry and [jax.typeof(leaf) for leaf in entry] for entry in carry]
 
     def zeros_in(self, carry: Carry) -> Carry:
+        """Put zeros in the place of each `None` of a carry that turned out to be tensors."""
         return tuple(
             avals and [_zeros(aval) for aval in avals] if entry is None else entry
             for entry, avals in zip(carry, self.found, strict=True)
@@ -125,7 +134,8 @@ def _resolved(body: Body) -> Body:
 
 
 def _zeros(aval: Any) -> Any:
-    zeros = jnp.zeros(aval.shape, aval.dtype)
+    sharding = aval.sharding if any(aval.sharding.spec) else None
+    zeros = jnp.zeros(aval.shape, aval.dtype, out_sharding=sharding)
     # Within shard_map a carry has to vary over the same axes of the mesh from the start.
     varying = tuple(aval.manual_axis_type.varying)
     return lax.pcast(zeros, varying, to="varying") if varying else zeros
@@ -140,6 +150,14 @@ def _without_weak_types(tree: Any) -> Any:
 
 def _with_rank(x: Any, rank: int) -> Any:
     return lax.expand_dims(x, range(x.ndim, rank))
+
+
+def _of_a_step(x: Any) -> Any:
+    """Give the sharding that one time step has where that of the whole is part of its type."""
+    sharding = jax.typeof(x).sharding
+    if not any(sharding.spec):
+        return None
+    return sharding.update(spec=jax.sharding.PartitionSpec(*sharding.spec[1:]))
 
 
 def _everywhere(sharding: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 import polyrnn
 
 INPUTS = np.ones((2, 3, 4), np.float32)
-STATES = [{"h": np.zeros((2, 4), np.float32)}, np.zeros((2,), np.int32)]
+STATES: list[Any] = [{"h": np.zeros((2, 4), np.float32)}, np.zeros((2,), np.int32)]
 
 FAULTS: dict[str, Any] = {
     "dtype": lambda x, h, n: (x, [{"h": h.astype("float16")}, n]),

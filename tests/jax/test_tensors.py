@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import polyrnn
 from polyrnn import nests
@@ -110,7 +111,7 @@ def test_random_keys_may_be_outputs(all_outputs: bool) -> None:
 def test_mask_and_lengths_follow_the_inputs(argument: str, where: str) -> None:
     here, elsewhere = jax.devices()[1], jax.devices()[0]
     value = MASK if argument == "mask" else np.array([1, 3])
-    place = {
+    place: dict[str, Any] = {
         "elsewhere": partial(jax.device_put, device=elsewhere),
         "uncommitted": jnp.asarray,
         "numpy": np.asarray,
@@ -124,16 +125,20 @@ def test_mask_and_lengths_follow_the_inputs(argument: str, where: str) -> None:
     assert {leaf.device for leaf in jax.tree_util.tree_leaves(results)} == {here}
 
 
-def test_a_mask_follows_sharded_inputs() -> None:
-    mesh = jax.make_mesh((2,), ("batch",), devices=jax.devices()[:2])
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
-    outputs = polyrnn.rnn(
+@pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
+@pytest.mark.parametrize("options", [{}, {"return_all_outputs": False}], ids=["all", "last"])
+def test_a_mask_follows_sharded_inputs(axis_type: AxisType, options: dict[str, Any]) -> None:
+    mesh = jax.make_mesh((2,), ("batch",), axis_types=(axis_type,), devices=jax.devices()[:2])
+    sharding = NamedSharding(mesh, PartitionSpec("batch"))
+    results = polyrnn.rnn(
         lambda x, states: (x, [x]),
         jax.device_put(jnp.ones((2, 3, 4)), sharding),
-        [np.zeros((2, 4), np.float32)],
+        [jax.device_put(jnp.zeros((2, 4)), sharding)],
         mask=jax.device_put(MASK, jax.devices()[0]),
-    )[1]
-    assert outputs.sharding.is_equivalent_to(sharding, 3)
+        **options,
+    )
+    for leaf in jax.tree_util.tree_leaves(results):
+        assert leaf.sharding.is_equivalent_to(sharding, leaf.ndim)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["h", "c"], meta_fields=["cell"])
@@ -177,7 +182,8 @@ def test_what_is_registered_with_jax_is_a_nest() -> None:
         ),
         (
             lambda state: _Carry(h=state.h, c=state.c, cell="gru"),
-            "state [0]: step returned _Carry(h=*, c=*, cell='gru') for _Carry(h=*, c=*, cell='lstm')",
+            "state [0]: step returned _Carry(h=*, c=*, cell='gru') "
+            "for _Carry(h=*, c=*, cell='lstm')",
         ),
     ],
     ids=["dtype", "metadata"],

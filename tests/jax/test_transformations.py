@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
 import polyrnn
 
@@ -22,14 +22,6 @@ def _wave(*shape: int) -> Any:
 INPUTS, STATE = _wave(BATCH, TIME, FEATURES), _wave(BATCH, UNITS)
 KERNEL, RECURRENT = _wave(FEATURES, UNITS), _wave(UNITS, UNITS)
 MASK = np.array([[True, False, True], [False, True, True]])
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "masked": {"mask": MASK},
-    "zeroed-backwards": {"mask": MASK, "zero_output_for_mask": True, "go_backwards": True},
-    "last-of-lengths": {"input_length": np.array([2, 3]), "return_all_outputs": False},
-}
-with_options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 
 
 def _layer(kernel: Any, recurrent: Any, x: Any, state: Any, **options: Any) -> Any:
@@ -86,7 +78,7 @@ TRANSFORMATIONS: dict[str, Any] = {
 }
 
 
-@with_options
+@pytest.mark.parametrize("options", [{}, {"mask": MASK}], ids=["plain", "masked"])
 @pytest.mark.parametrize("transform", TRANSFORMATIONS.values(), ids=TRANSFORMATIONS)
 def test_a_loop_is_transformed_as_its_steps_are(transform: Any, options: dict[str, Any]) -> None:
     looped = transform(partial(_loss, **options))
@@ -122,17 +114,23 @@ def test_a_step_may_reduce_over_a_named_axis() -> None:
         np.testing.assert_allclose(outputs, inputs - inputs.mean(0), atol=1e-6)
 
 
-@with_options
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "masked": {"mask": MASK},
+    "zeroed-backwards": {"mask": MASK, "zero_output_for_mask": True, "go_backwards": True},
+    "last-of-lengths": {"input_length": 2, "return_all_outputs": False},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
 def test_a_batch_may_be_sharded(options: dict[str, Any], compiled: bool) -> None:
-    mesh = jax.make_mesh((2,), ("batch",), devices=jax.devices()[:2])
+    mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
 
     def layer(x: Any, state: Any, mask: Any) -> Any:
         used = {**options, "mask": mask} if "mask" in options else options
         return _layer(KERNEL, RECURRENT, x, state, **used)[1]
 
-    if "input_length" in options:
-        options = {**options, "input_length": 2}
     split = PartitionSpec("batch")
     sharded = jax.shard_map(layer, mesh=mesh, in_specs=(split, split, split), out_specs=split)
     outputs = (jax.jit(sharded) if compiled else sharded)(INPUTS, STATE, MASK)
