@@ -107,7 +107,8 @@ def _walk_samples(
     batch = len(valid)
     # Called once on ones, the step shows what its output looks like.
     ones = map_leaves(lambda leaf: np.ones_like(leaf[:, 0]), inputs)
-    container = step_function(ones, states + constants)[0]
+    with np.errstate(all="ignore"):
+        container = step_function(ones, states + constants)[0]
     zeros = [np.zeros(leaf.shape[1:], leaf.dtype) for leaf in leaves_of(container)]
     outputs_of: list[list[list[Any]]] = []
     states_of: list[list[Any]] = []

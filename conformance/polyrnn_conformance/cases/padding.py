@@ -29,6 +29,16 @@ def logarithm(xp: Any, kernel: Any) -> Step:
     return step
 
 
+def distant_logarithm(xp: Any, kernel: Any) -> Step:
+    """Take a logarithm for which neither 0 nor 1 is a valid input."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0] + xp.matmul(xp.log(x - 2.0), kernel)
+        return total, [total]
+
+    return step
+
+
 def normalized(xp: Any, ones: Any) -> Step:
     """Divide the input by its norm, which is 0 for zeros."""
 
@@ -80,6 +90,7 @@ def _case(name: str, title: str, kind: str, by: float, **changes: Any) -> Case:
 
 POSITIVE = 1.5 + wave(3, 4, 2)
 LOGARITHM = {"step": logarithm, "weights": (wave(2, 2),), "inputs": POSITIVE}
+DISTANT = {"step": distant_logarithm, "weights": (wave(2, 2),), "inputs": 2.0 + POSITIVE}
 NORMALIZED = {"step": normalized, "weights": (np.ones((2, 1), "float32"),)}
 
 ROWS = (
@@ -93,6 +104,20 @@ ROWS = (
     _case("log-zeros-left", "Zeros before the first valid step: log(x).", "left", 0.0, **LOGARITHM),
     _case("log-zeros-row", "Zeros in a sample masked throughout: log(x).", "row", 0.0, **LOGARITHM),
     _case("log-zeros-all", "Zeros in a batch masked throughout: log(x).", "all", 0.0, **LOGARITHM),
+    _case(
+        "distant-ones-left",
+        "Ones before the first valid step: log(x - 2), to which other steps of a sample are valid.",
+        "left",
+        1.0,
+        **DISTANT,
+    ),
+    _case(
+        "distant-nan-row",
+        "NaN in a masked sample: log(x - 2), to which steps of another sample are valid.",
+        "row",
+        np.nan,
+        **DISTANT,
+    ),
     _case("norm-zeros-right", "Zeros at the end: x / norm(x).", "right", 0.0, **NORMALIZED),
     _case("norm-zeros-row", "Zeros in a masked sample: x / norm(x).", "row", 0.0, **NORMALIZED),
     _case("norm-nan-gaps", "NaN between valid steps: x / norm(x).", "gaps", np.nan, **NORMALIZED),
