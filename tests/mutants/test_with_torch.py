@@ -27,6 +27,14 @@ def zeros_where_all_is_masked(right: Any) -> Any:
     return mutated
 
 
+def ones_where_a_sample_is_masked(right: Any) -> Any:
+    def mutated(backend: Any, mask: Any, x: Any) -> Any:
+        filled = right(backend, mask, x)
+        return backend.select(mask.any(0, keepdim=True), filled, torch.ones_like(filled))
+
+    return mutated
+
+
 def multiplied(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
     mask = mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim)).to(on_true.dtype)
     return mask * on_true + (1 - mask) * (0 if on_false is None else on_false)
@@ -88,15 +96,22 @@ MUTANTS = [
         zeros_where_all_is_masked,
     ),
     Mutant(
+        "A sample without a valid step is filled with ones.",
+        "padding-distant-nan-row",
+        plan,
+        "without_padding",
+        ones_where_a_sample_is_masked,
+    ),
+    Mutant(
         "The first step counts as the first valid one.",
-        "padding-log-zeros-left",
+        "padding-distant-ones-left",
         TorchBackend,
         "first_true",
         lambda _: lambda self, mask: torch.zeros(mask.shape[1:], dtype=torch.int64),
     ),
     Mutant(
         "One step is taken for all samples.",
-        "padding-log-zeros-left",
+        "padding-distant-ones-left",
         TorchBackend,
         "take",
         lambda right: lambda self, x, steps: right(self, x, steps * 0),
