@@ -121,20 +121,12 @@ def _by_object_jvp(scale: _Scale, primals: Any, tangents: Any) -> Any:
     return _by_object(*primals, scale), tangents[0] * scale.factor
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _by_store(x: Any, store: list[float]) -> Any:
-    return x * 2
-
-
-_by_store.defvjp(lambda x, _: (x * 2, None), lambda store, _, g: (g * store[0],))
-
 SLOPES = {
     "custom_jvp": _with_jvp,
     "custom_jvp-by-argument": _with_jvps,
     "custom_vjp": _with_vjp,
     "custom_gradient": _with_gradient,
     "static-object": lambda factor: lambda x: _by_object(x, _Scale(factor)),
-    "static-list": lambda factor: lambda x: _by_store(x, [factor]),
 }
 
 
@@ -159,20 +151,35 @@ def test_what_stays_for_the_backward_pass_is_told_apart() -> None:
     assert kept[0] > kept[1]
 
 
-def test_a_store_of_one_step_is_not_that_of_another() -> None:
-    stores: list[list[float]] = [[], []]
+def _write_into(store: list[Any]) -> Any:
+    return lambda x: store.append(float(x))
+
+
+def test_a_store_of_one_callback_is_not_that_of_another() -> None:
+    stores: list[list[Any]] = [[], []]
     for store in stores:
-
-        def write(x: Any, store: list[float] = store) -> None:
-            store.append(float(x))
-
-        def cell(x: Any, write: Any = write) -> Any:
-            jax.debug.callback(write, x[0, 0])
-            return x
-
-        _outputs(cell, INPUTS)
+        write = _write_into(store)
+        _outputs(lambda x, write=write: (jax.debug.callback(write, x[0, 0]), x)[1], INPUTS)
     jax.effects_barrier()
     assert [sorted(store) for store in stores] == [INPUTS[0, :, 0].tolist()] * 2
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _by_store(x: Any, store: list[Any]) -> Any:
+    return x * 2
+
+
+_by_store.defvjp(
+    lambda x, store: (x * 2, None), lambda store, _, g: (store.append(g.shape), (g * 2,))[1]
+)
+
+
+def test_a_store_of_one_rule_is_not_that_of_another() -> None:
+    stores: list[list[Any]] = [[], []]
+    for store in stores:
+        jax.grad(lambda x, store=store: _outputs(lambda x: _by_store(x, store), x).sum())(INPUTS)
+    assert (2, 4) in stores[0]
+    assert (2, 4) in stores[1]
 
 
 def _print(x: Any) -> Any:
