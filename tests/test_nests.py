@@ -1,7 +1,7 @@
 """Nests of inputs, states, constants and outputs: taken apart and put together as they were."""
 
 from collections import OrderedDict, defaultdict, namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,24 @@ from polyrnn import nests
 Pair = namedtuple("Pair", "left right")
 
 
-@optree.dataclasses.dataclass(namespace=nests.NAMESPACE)
+@dataclass
 class Registered:
     cell: Any
     hidden: Any
+
+
+def register(kind: type[Any], namespace: str) -> None:
+    names = tuple(field.name for field in fields(kind))
+    optree.register_pytree_node(
+        kind,
+        lambda node: ([getattr(node, name) for name in names], None, names),
+        lambda _, children: kind(*children),
+        path_entry_type=optree.DataclassEntry,
+        namespace=namespace,
+    )
+
+
+register(Registered, nests.NAMESPACE)
 
 
 @dataclass
@@ -172,9 +186,11 @@ def test_a_step_may_put_out_nothing(output: Any, everything: bool, mask: Any) ->
 
 
 def test_what_only_another_namespace_takes_apart_is_a_leaf() -> None:
-    @optree.dataclasses.dataclass(namespace="elsewhere")
+    @dataclass
     class Foreign:
         array: Any
+
+    register(Foreign, "elsewhere")
 
     with pytest.raises(TypeError, match=r"^inputs: expected a tensor, got .*Foreign"):
         polyrnn.rnn(lambda x, s: (x, []), Foreign(X), [])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shelf import PLUGIN, Shelf, status
+from wrapped import WrappedArray
 
 import polyrnn
 from polyrnn.registry import BackendStatus, Registry
@@ -156,7 +157,7 @@ class TestNotInstalled:
             registry.load("abacus")
         shelf.write("abacus", "from wrapped import WrappedArray as Array")
         shelf.registry()
-        assert registry.load("abacus").tensor_type.__name__ == "WrappedArray"
+        assert registry.load("abacus").tensor_type is WrappedArray
 
 
 class TestNameTaken:

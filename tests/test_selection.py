@@ -48,7 +48,7 @@ class TestPrecedence:
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
             return x, states[:1]
 
-        states = {"states": arrays["states"]} | {argument: tensor}
+        states: dict[str, Any] = {"states": arrays["states"]} | {argument: tensor}
         inputs, initial = states.pop("inputs", ONES), states.pop("states")
         output = polyrnn.rnn(step, inputs, [initial], **states)[1]
         assert type(output).__module__ == "abacus"
@@ -216,7 +216,7 @@ class TestUseBackend:
             return met
 
         async def main() -> list[list[str]]:
-            return await asyncio.gather(task("abacus", 3), task("quipu", 2), task("numpy", 4))
+            return list(await asyncio.gather(task("abacus", 3), task("quipu", 2), task("numpy", 4)))
 
         assert asyncio.run(main()) == [["abacus"] * 3, ["quipu"] * 2, ["numpy"] * 4]
 

@@ -79,7 +79,7 @@ def values_under_other_keys(call: Any, **_: Any) -> Any:
     return last, outputs, states
 
 
-CALLS = [
+CALLS: list[tuple[str, str, Callable[..., Any]]] = [
     (
         "Constants are dropped.",
         "constants",

@@ -49,7 +49,7 @@ class TestChoice:
     @framework
     @pytest.mark.parametrize("argument", ["inputs", "initial_states", "mask"])
     def test_by_tensors(self, name: str, argument: str) -> None:
-        arguments = {"inputs": X, "initial_states": H, "mask": MASK}
+        arguments: dict[str, Any] = {"inputs": X, "initial_states": H, "mask": MASK}
         arguments[argument] = FRAMEWORKS[name](arguments[argument])
         last, outputs, (state,) = polyrnn.rnn(add, **arguments)
         assert is_of(name, last)
