@@ -12,10 +12,14 @@ from polyrnn.sizes import sizes_agree
 
 
 class _Spec(NamedTuple):
-    """What the first step put out, remembered without keeping the tensor."""
+    """What a leaf must be at every step, remembered without keeping the tensor."""
 
     dtype: Any
     shape: Any
+
+
+# A tuple, because the union of two types would be made anew at each step.
+_SEQUENCE = (tuple, list)
 
 
 class Step:
@@ -30,43 +34,79 @@ class Step:
     def __init__(self, plan: Plan) -> None:
         self.output_structure: Any = None
         self._output_specs: list[_Spec] = []
+        self._state_specs = [_Spec(state.dtype, state.shape) for state in plan.states]
         self._plan = plan
         self._backend = plan.backend
         self._kind = plan.backend.tensor_type
+        self._step_function = plan.step_function
+        self._constants = list(plan.constants)
         self._states = plan.backend.unflatten(plan.states_structure, plan.states)
-        # Where there is nothing to take apart, nothing is taken apart at each step.
-        self._plain_input = _is_plain(plan.backend, plan.inputs_structure, plan.inputs)
         self._plain_states = len(self._states) == len(plan.states) and all(
             isinstance(state, self._kind) for state in self._states
         )
-        self._plain_output = False
+        self._plain_arguments = self._plain_states and _is_plain(
+            plan.backend, plan.inputs_structure, plan.inputs
+        )
+        self._plain_results = False
+        self._plain_specs: list[_Spec] = []
 
     def __call__(
-        self, inputs: list[Tensor], states: list[Tensor]
+        self, slices: list[Tensor], states: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Call the step once; give the leaves of its output and of its new states."""
-        plan, backend = self._plan, self._backend
-        x = inputs[0] if self._plain_input else backend.unflatten(plan.inputs_structure, inputs)
-        handed = states if self._plain_states else backend.unflatten(plan.states_structure, states)
-        result = plan.step_function(x, [*handed, *plan.constants])
-        if not isinstance(result, tuple | list) or len(result) != 2:
+        """Call the step once; give the leaves of its output and of its new states.
+
+        Args:
+            slices: The leaves of the inputs, and whatever comes after them.
+            states: The leaves of the states.
+        """
+        # An eager step takes tens of microseconds, so that whatever is done here shows.
+        # Where there is nothing to take apart, nothing is, and one pass checks all.
+        if self._plain_arguments:
+            result = self._step_function(slices[0], states + self._constants)
+        else:
+            result = self._step_function(*self._put_together(slices, states))
+        if not isinstance(result, _SEQUENCE) or len(result) != 2:
             raise ValueError(
                 "step_function: expected it to return (output, new_states), got "
-                f"{_describe(backend, result)}"
+                f"{_describe(self._backend, result)}"
             )
-        return self._output_leaves(result[0]), self._state_leaves(result[1], states)
+        output, new_states = result
+        if self._plain_results and isinstance(new_states, _SEQUENCE):
+            leaves = [output, *new_states]
+            if self._is_as_before(leaves):
+                return leaves[:1], leaves[1:]
+        return self._output_leaves(output), self._state_leaves(new_states)
 
-    def _state_leaves(self, new_states: Any, states: list[Tensor]) -> list[Tensor]:
+    def _is_as_before(self, leaves: list[Any]) -> bool:
+        """Tell whether the leaves of a plain output and of plain states need no second look."""
+        specs, kind = self._plain_specs, self._kind
+        if len(leaves) != len(specs):
+            return False
+        for new, (dtype, shape) in zip(leaves, specs, strict=True):
+            if not isinstance(new, kind) or new.shape != shape:
+                return False
+            # Most frameworks have one object for a dtype, and some compare it slowly.
+            if new.dtype is not dtype and new.dtype != dtype:
+                return False
+        return True
+
+    def _put_together(self, slices: list[Tensor], states: list[Tensor]) -> tuple[Any, list[Any]]:
+        plan, unflatten = self._plan, self._backend.unflatten
+        x = unflatten(plan.inputs_structure, slices[: len(plan.inputs)])
+        handed = states if self._plain_states else unflatten(plan.states_structure, states)
+        return x, [*handed, *self._constants]
+
+    def _state_leaves(self, new_states: Any) -> list[Tensor]:
         if (
             self._plain_states
-            and isinstance(new_states, list | tuple)
-            and len(new_states) == len(states)
+            and isinstance(new_states, _SEQUENCE)
+            and len(new_states) == len(self._states)
             and all(isinstance(new, self._kind) for new in new_states)
         ):
             leaves = list(new_states)
         else:
             leaves = self._take_apart(new_states)
-        return self._hold_to(leaves, states, "state", self._plan.states_structure)
+        return self._hold_to(leaves, self._state_specs, "state", self._plan.states_structure)
 
     def _take_apart(self, new_states: Any) -> list[Any]:
         backend, expected = self._backend, self._plan.states_structure
@@ -93,8 +133,6 @@ class Step:
         return f"new_states: step returned {_describe(backend, new_states)} for {count}"
 
     def _output_leaves(self, output: Any) -> list[Tensor]:
-        if self._plain_output and isinstance(output, self._kind):
-            return self._hold_to([output], self._output_specs, "output", self.output_structure)
         leaves, structure = self._backend.flatten(output)
         if self.output_structure is None:
             leaves = [
@@ -102,8 +140,9 @@ class Step:
                 for p, leaf in enumerate(leaves)
             ]
             self._check_batch(leaves, structure)
-            self._plain_output = isinstance(output, self._kind)
             self._output_specs = [_Spec(leaf.dtype, leaf.shape) for leaf in leaves]
+            self._plain_specs = [*self._output_specs, *self._state_specs]
+            self._plain_results = self._plain_states and isinstance(output, self._kind)
             self.output_structure = structure
             return leaves
         if structure != self.output_structure:
@@ -177,7 +216,7 @@ def make_body(plan: Plan, step: Step) -> Body:
     def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
         states, held = carry
         assert states is not None
-        output, new_states = step(slices[:input_count], states)
+        output, new_states = step(slices, states)
         if masked:
             new_states = [
                 select(slices[position], new, old)
