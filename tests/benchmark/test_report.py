@@ -1,0 +1,196 @@
+"""What tables, JSON and charts show, and which bounds count as missed."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from polyrnn.benchmark import chart, report
+from polyrnn.benchmark.measure import Duel, Spread
+from polyrnn.benchmark.results import (
+    Contest,
+    Finding,
+    Result,
+    result_from_json,
+    result_to_json,
+)
+from polyrnn.benchmark.scenarios import (
+    HAND_WRITTEN,
+    KERAS,
+    MASKED,
+    PLAIN,
+    Cell,
+    Sizes,
+    Variant,
+    mode_of,
+)
+
+
+def contest(ratio: float, rival: str = HAND_WRITTEN, remark: str = "") -> Contest:
+    return Contest.of(rival, Duel((0.002 * ratio,) * 3, (0.002,) * 3), remark)
+
+
+def result(
+    *contests: Contest, variant: Variant = PLAIN, time: int = 100, failure: str = ""
+) -> Result:
+    return Result(
+        Cell(mode_of("numpy", "eager"), variant, Sizes(time=time)), tuple(contests), failure
+    )
+
+
+def finding(figure: float, failure: str = "") -> Finding:
+    return Finding(
+        claim="costs little",
+        backend="numpy",
+        mode="numpy",
+        figure=figure,
+        bound=30.0,
+        unit="microseconds",
+        detail="at [T=1]",
+        failure=failure,
+    )
+
+
+def printed(table: Table) -> str:
+    console = Console(width=120, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+class TestMisses:
+    def test_a_ratio_at_its_bound_is_met(self) -> None:
+        spread = Spread(1.05, 1.0, 2.0)
+        exact = Contest(rival=HAND_WRITTEN, pairs=3, polyrnn=spread, seconds=spread, ratio=spread)
+        assert result(exact).misses() == []
+
+    def test_a_ratio_above_its_bound_is_missed_and_said(self) -> None:
+        assert result(contest(1.06)).misses() == [
+            "numpy, plain, T=100 B=32: 1.060 times hand-written, bound 1.05"
+        ]
+
+    def test_each_variant_has_its_own_bound(self) -> None:
+        assert len(result(contest(1.03), variant=MASKED).misses()) == 1
+        assert result(contest(1.03), variant=PLAIN).misses() == []
+
+    def test_a_peer_that_is_faster_is_a_miss(self) -> None:
+        assert len(result(contest(0.9), contest(1.01, KERAS)).misses()) == 1
+
+    def test_a_peer_that_fails_is_none(self) -> None:
+        assert result(contest(0.9), Contest(rival=KERAS, remark="fails")).misses() == []
+
+    def test_a_failure_is_one_whatever_was_timed(self) -> None:
+        assert result(failure="it broke").misses() == ["numpy, plain, T=100 B=32: it broke"]
+
+    @pytest.mark.parametrize(("figure", "count"), [(30.0, 0), (30.1, 1), (float("nan"), 1)])
+    def test_claims(self, figure: float, count: int) -> None:
+        assert len(finding(figure).misses()) == count
+
+    def test_a_claim_that_could_not_be_tested_is_missed(self) -> None:
+        assert finding(1.0, "no kernel").misses() == ["costs little (numpy): no kernel"]
+
+
+class TestTable:
+    def test_a_row_says_seconds_ratio_quartiles_and_bound(self) -> None:
+        text = printed(report.table([result(contest(1.5), contest(0.25, KERAS))]))
+        row = next(line.split() for line in text.splitlines() if line.startswith(" numpy"))
+        assert row == [
+            *("numpy", "plain", "100", "32", "3.0", "ms", "2.0", "ms"),
+            *("1.500", "(1.500-1.500)", "1.05", "0.250"),
+        ]
+
+    def test_a_mode_is_named_once(self) -> None:
+        text = printed(report.table([result(contest(1)), result(contest(1), variant=MASKED)]))
+        assert text.count("numpy") == 1
+
+    def test_peers_have_a_column_only_where_there_are_any(self) -> None:
+        assert KERAS not in printed(report.table([result(contest(1.0))]))
+
+    def test_what_was_not_measured_is_a_dash(self) -> None:
+        text = printed(report.table([result(contest(1.0), Contest(rival=KERAS, remark="fails"))]))
+        row = next(line.split() for line in text.splitlines() if line.startswith(" numpy"))
+        assert row[-1] == "-"
+
+    def test_remarks_name_the_cell_and_the_rival(self) -> None:
+        odd = [
+            result(contest(1.0), contest(1.0, KERAS, remark="result 1 is off by 3")),
+            result(failure="it broke"),
+        ]
+        assert report.remarks(odd) == [
+            "numpy, plain, T=100 B=32: Keras 3 result 1 is off by 3",
+            "numpy, plain, T=100 B=32: it broke",
+        ]
+
+    def test_claims_show_figure_bound_and_what_is_behind(self) -> None:
+        text = printed(report.findings_table([finding(25.04)]))
+        assert "25 microseconds" in text
+        assert "at [T=1]" in text
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(12.34, "12.3 s"), (0.01234, "12.3 ms"), (0.00001234, "12.3 µs")],
+    )
+    def test_durations_have_the_unit_that_fits(self, seconds: float, text: str) -> None:
+        assert report.duration(Spread(seconds, seconds, seconds)) == text
+
+
+class TestJson:
+    def test_a_result_comes_back_as_it_went(self) -> None:
+        whole = result(
+            contest(1.5),
+            contest(0.5, KERAS, remark="odd"),
+            Contest(rival="tf_keras", remark="fails"),
+            variant=MASKED,
+            time=7,
+        )
+        assert result_from_json(json.loads(json.dumps(result_to_json(whole)))) == whole
+
+    def test_the_document_holds_every_figure_and_bound(self) -> None:
+        whole = report.document([result(contest(1.5))], [finding(25.0)], {"pairs": 3})
+        assert whole == json.loads(json.dumps(whole))
+        (cell,) = whole["cells"]
+        assert cell["backend"] == "numpy"
+        assert cell["sizes"]["time"] == 100
+        assert cell["contests"][0]["bound"] == 1.05
+        assert cell["contests"][0]["ratio"] == {"median": 1.5, "lower": 1.5, "upper": 1.5}
+        assert cell["contests"][0]["seconds"]["median"] == 0.002
+        assert whole["claims"][0]["figure"] == 25.0
+        assert whole["claims"][0]["upheld"] is True
+        assert whole["options"] == {"pairs": 3}
+        assert whole["frameworks"]["numpy"]
+
+    def test_a_claim_that_was_not_tested_has_no_figure(self) -> None:
+        whole = report.document([], [finding(float("nan"), "no kernel")], {})
+        assert "NaN" not in json.dumps(whole)
+        assert whole["claims"][0]["figure"] is None
+        assert whole["claims"][0]["upheld"] is False
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", data[16:24])
+    return width, height
+
+
+class TestChart:
+    def test_ratios_get_a_row_each(self, tmp_path: Path) -> None:
+        one, many = tmp_path / "one.png", tmp_path / "many.png"
+        chart.draw([result(contest(1.2))], one)
+        chart.draw([result(contest(1.2), contest(0.5, KERAS))] * 9, many)
+        assert size_of(many)[1] > size_of(one)[1] + 8 * 35
+
+    def test_a_sweep_gets_a_panel_for_each_variant(self, tmp_path: Path) -> None:
+        one, two = tmp_path / "one.png", tmp_path / "two.png"
+        plain = [result(contest(1.1), contest(0.5, KERAS), time=time) for time in (10, 100)]
+        masked = [result(contest(1.1), variant=MASKED, time=time) for time in (10, 100)]
+        chart.draw(plain, one, "time")
+        chart.draw(plain + masked, two, "time")
+        assert size_of(two)[0] > 1.7 * size_of(one)[0]
+
+    def test_nothing_measured_is_an_empty_chart(self, tmp_path: Path) -> None:
+        chart.draw([result(failure="it broke")], tmp_path / "none.png")
+        assert size_of(tmp_path / "none.png")[0] > 0
