@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib.image
+import numpy as np
 import pytest
 from sunspots_example import load_example
 
@@ -17,6 +18,6 @@ def test_the_forecast_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str
     height, width, _ = picture.shape
     assert (height, width) == (864, 1760)
     # The shade of the held-out years fills a good part of the right half, and nothing left of it.
-    shade = (abs(picture[..., :3] - (0xF1 / 255, 0xEF / 255, 0xE7 / 255)) < 0.01).all(axis=-1)
+    shade = np.isclose(picture[..., :3], np.array([0xF1, 0xEF, 0xE7]) / 255, atol=0.01).all(-1)
     assert shade[:, width // 2 :].mean() > 0.5
     assert shade[:, : width // 3].mean() == 0
