@@ -39,7 +39,7 @@ def test_dtype_in_is_dtype_out(dtype: str, options: dict[str, Any], unroll: bool
 @pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8", "uint32", "uint64"])
 @pytest.mark.parametrize("wide", [False, True], ids=["x32", "x64"])
 def test_lengths_may_be_of_any_integer_type(dtype: str, wide: bool) -> None:
-    with jax.enable_x64(wide):
+    with jax.enable_x64(wide), jax.numpy_dtype_promotion("strict"):
         outputs = polyrnn.rnn(
             lambda x, states: (x, states),
             np.ones((2, 200, 1), np.float32),
@@ -130,13 +130,14 @@ def test_mask_and_lengths_follow_the_inputs(argument: str, where: str) -> None:
 def test_a_mask_follows_sharded_inputs(axis_type: AxisType, options: dict[str, Any]) -> None:
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(axis_type,), devices=jax.devices()[:2])
     sharding = NamedSharding(mesh, PartitionSpec("batch"))
-    results = polyrnn.rnn(
-        lambda x, states: (x, [x]),
-        jax.device_put(jnp.ones((2, 3, 4)), sharding),
-        [jax.device_put(jnp.zeros((2, 4)), sharding)],
-        mask=jax.device_put(MASK, jax.devices()[0]),
-        **options,
-    )
+    with jax.set_mesh(mesh):
+        results = polyrnn.rnn(
+            lambda x, states: (x, [x]),
+            jax.device_put(jnp.ones((2, 3, 4)), sharding),
+            [jax.device_put(jnp.zeros((2, 4)), sharding)],
+            mask=jax.device_put(MASK, jax.devices()[0]),
+            **options,
+        )
     for leaf in jax.tree_util.tree_leaves(results):
         assert leaf.sharding.is_equivalent_to(sharding, leaf.ndim)
 
