@@ -94,7 +94,9 @@ def _run(name: str, arguments: list[str]) -> tuple[int, "Outcome"]:
     ):
         # Where hypothesis would leave a folder of its own.
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", scratch)
-        watcher = Watcher(Meter(console(file), name))
+        bar = console(file)
+        bar.width = bar.width  # later there is no terminal left to ask for its size
+        watcher = Watcher(Meter(bar, name))
         status = pytest.main([*fixed, *arguments], plugins=[watcher])
     return int(status), watcher.outcome
 
@@ -141,11 +143,11 @@ def _print(
         print_items(to, (failure.text if tracebacks else failure.message).splitlines())
         to.print()
     rows: list[list[str | Text]] = [
-        [str(number or ""), called, *(_count(what, tally[what]) for what in COUNTS)]
+        [f"{number or '':>2} {called}", *(_count(what, tally[what]) for what in COUNTS)]
         for number, called, tally in _rules(outcome)
     ]
     if rows:
-        print_table(to, ["rule", "name", *COUNTS], rows, numbers=len(COUNTS))
+        print_table(to, ["rule", *COUNTS], rows, numbers=len(COUNTS))
     if outcome.left_out:
         to.print("\nLeft out:")
         print_items(to, [_left_out(count, why) for why, count in outcome.left_out.items()])

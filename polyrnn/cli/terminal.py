@@ -64,7 +64,7 @@ def _print_records(to: Console, header: Sequence[str], rows: Sequence[Sequence[T
     for position, row in enumerate(rows):
         if position:
             to.print()
-        to.print(row[0], style="bold", overflow="fold")
+        to.print(row[0].plain.strip(), style="bold", overflow="fold")
         for name, cell in zip(header[1:], row[1:], strict=True):
             if cell:
                 _print_indented(to, Text.assemble(f"{name}: ", cell))

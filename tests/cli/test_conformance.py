@@ -143,7 +143,7 @@ class TestWrong:
             assert f"failed: {failure['case']}" in lines
             assert f"  {failure['message'].splitlines()[0]}" in lines
         table = [line.split() for line in lines]
-        assert ["rule", "name", "passed", "failed", "left", "out"] in table
+        assert ["rule", "passed", "failed", "left", "out"] in table
         for rule, row in rows(facts).items():
             counts = [str(row[what]) for what in ("passed", "failed", "left_out")]
             assert [str(rule), *row["name"].split(), *counts] in table

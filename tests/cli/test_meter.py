@@ -1,6 +1,7 @@
 """How progress is shown: a bar in a terminal, a line now and then elsewhere."""
 
 import io
+import re
 
 import pytest
 
@@ -37,6 +38,15 @@ def test_a_terminal_gets_a_bar_that_goes_away() -> None:
     assert "2 failed" in written
     erase_line = "\x1b[2K"
     assert written.rstrip("\r\n").endswith(erase_line)
+
+
+def test_a_narrow_terminal_gets_a_bar_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    monkeypatch.setenv("NO_COLOR", "1")
+    moves = re.compile(r"\x1b\[[?0-9]*[A-Za-z]|\r")
+    frames = [moves.sub("", frame) for frame in re.split(r"[\r\n]+", shown(Terminal(), 20))]
+    assert any("numpy" in frame and "20/20 0 failed" in frame for frame in frames)
+    assert all(len(frame) <= 44 for frame in frames)
 
 
 def test_elsewhere_ten_lines_tell() -> None:
