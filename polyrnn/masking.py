@@ -93,13 +93,15 @@ def check_masked_states(
 ) -> None:
     """Refuse states that a mask cannot hold still; `named` is the argument that masks."""
     if not backend.unflatten(structure, states):
-        raise ValueError(f"{named}: expected initial_states to hold still when masked, got none")
+        raise ValueError(
+            f"{named}: expected initial_states, which masked steps leave as they are; got none"
+        )
     for position, state in enumerate(states):
         shape = backend.shape(state)
         if shape is not None and (not shape or not sizes_agree(shape[0], sizes.batch)):
             raise ValueError(
                 f"initial_states{backend.paths(structure)[position]}: expected the batch "
-                f"({sizes.batch}) as the first axis, for {named} is given; got shape {shape}"
+                f"({sizes.batch}) as the first axis, because {named} is given; got shape {shape}"
             )
 
 

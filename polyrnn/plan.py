@@ -73,7 +73,7 @@ def make_plan(
     if unroll and not isinstance(sizes.time, int):
         raise ValueError(
             "unroll: expected a time axis of static length to unroll, "
-            f"got inputs of {sizes.time or 'unknown'} time steps"
+            f"got inputs of {sizes.time or 'an unknown number of'} time steps"
         )
     # From here on everything follows the device of the inputs.
     reader.like = xs[0]

@@ -164,7 +164,7 @@ class Step:
             if shape is not None and (not shape or not sizes_agree(shape[0], batch)):
                 raise ValueError(
                     f"{self._where('output', structure, position)}: expected the batch "
-                    f"({batch}) as the first axis, for steps are masked; step returned "
+                    f"({batch}) as the first axis, because steps are masked; step returned "
                     f"shape {shape}"
                 )
 

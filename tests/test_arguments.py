@@ -159,7 +159,7 @@ class TestStates:
         masking = {"mask": np.ones((BATCH, TIME))} if named == "mask" else {"input_length": [1, 2]}
         refused(
             ValueError,
-            f"{named}: expected initial_states to hold still when masked, got none",
+            f"{named}: expected initial_states, which masked steps leave as they are; got none",
             initial_states=states,
             **masking,
         )
@@ -178,8 +178,8 @@ class TestStates:
     ) -> None:
         refused(
             ValueError,
-            f"initial_states[1][0]: expected the batch (2) as the first axis, for {named} is "
-            f"given; got shape {shape}",
+            f"initial_states[1][0]: expected the batch (2) as the first axis, because {named} "
+            f"is given; got shape {shape}",
             initial_states=[H, (np.zeros(shape),)],
             **masking,
         )

@@ -178,8 +178,8 @@ class TestWrongOutput:
     def test_has_no_batch_to_mask(self, shape: tuple[int, ...]) -> None:
         refused(
             ({"y": np.zeros(shape)}, [H]),
-            "output ['y']: expected the batch (2) as the first axis, for steps are masked; step "
-            f"returned shape {shape}",
+            "output ['y']: expected the batch (2) as the first axis, because steps are masked; "
+            f"step returned shape {shape}",
             mask=np.ones((2, TIME)),
         )
 

@@ -110,7 +110,7 @@ def test_rule_11_it_takes_masks_of_other_shapes(shape: tuple[int, ...]) -> None:
 @looped_and_unrolled
 def test_rule_13_it_masks_without_states(unroll: bool) -> None:
     KERAS(keep, X, [], mask=MASK, unroll=unroll)
-    with pytest.raises(ValueError, match=r"^mask: expected initial_states to hold still"):
+    with pytest.raises(ValueError, match=r"^mask: expected initial_states, which masked"):
         polyrnn.rnn(keep, X, [], mask=MASK, unroll=unroll)
 
 

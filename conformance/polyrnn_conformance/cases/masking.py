@@ -114,7 +114,7 @@ ROWS = (
         "With return_all_outputs=False the last output is held, too.",
         mask=MASK,
         return_all_outputs=False,
-        drift="tf_keras fails at nested outputs that are masked; Keras 3 keeps all outputs.",
+        drift="tf_keras fails at a mask with return_all_outputs=False; Keras 3 keeps all outputs.",
     ),
     _masked(
         "masked-states-stay",

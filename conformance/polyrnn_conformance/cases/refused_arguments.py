@@ -208,7 +208,7 @@ ROWS = (
         "mask-without-states",
         (13,),
         "A mask needs states to hold still.",
-        "mask: expected initial_states to hold still when masked, got none",
+        "mask: expected initial_states, which masked steps leave as they are; got none",
         initial_states=[],
         mask=np.ones((2, 4), bool),
     ),
@@ -216,7 +216,7 @@ ROWS = (
         "lengths-without-states",
         (13, 15),
         "Lengths need states to hold still.",
-        "input_length: expected initial_states to hold still when masked, got none",
+        "input_length: expected initial_states, which masked steps leave as they are; got none",
         initial_states=(),
         input_length=Host([2, 3]),
     ),
@@ -224,7 +224,7 @@ ROWS = (
         "masked-state-without-batch",
         (13,),
         "With a mask every state has the batch as its first axis.",
-        "initial_states[1]['n']: expected the batch (2) as the first axis, for mask is given; "
+        "initial_states[1]['n']: expected the batch (2) as the first axis, because mask is given; "
         "got shape ()",
         initial_states=[S, {"n": wave()}],
         mask=np.ones((2, 4), bool),
@@ -233,7 +233,7 @@ ROWS = (
         "masked-state-of-other-batch",
         (13,),
         "With lengths every state has the batch as its first axis.",
-        "initial_states[0]: expected the batch (2) as the first axis, for input_length is "
+        "initial_states[0]: expected the batch (2) as the first axis, because input_length is "
         "given; got shape (4, 3)",
         initial_states=[wave(4, 3)],
         input_length=Host([2, 3]),

@@ -186,7 +186,7 @@ ROWS = (
     _refused(
         "masked-output-without-batch",
         "With a mask every leaf of the output has the batch as its first axis.",
-        "output ['n']: expected the batch (2) as the first axis, for steps are masked; step "
+        "output ['n']: expected the batch (2) as the first axis, because steps are masked; step "
         "returned shape ()",
         lambda x, states, n: ({"n": n, "x": x}, [x]),
         (12, 13),
@@ -196,7 +196,7 @@ ROWS = (
     _refused(
         "masked-output-of-other-batch",
         "With a mask an output of another batch is refused.",
-        "output: expected the batch (2) as the first axis, for steps are masked; step "
+        "output: expected the batch (2) as the first axis, because steps are masked; step "
         "returned shape (3, 2)",
         lambda x, states, other: (other, [x]),
         (12, 13),
