@@ -1,0 +1,72 @@
+"""How the conformance suite drives torch: eagerly, and under torch.compile."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+from unittest import mock
+
+import ml_dtypes
+import numpy as np
+import torch
+
+from polyrnn_conformance.harness import Capability, Function, Harness, StepCalls
+from polyrnn_torch.backend import TorchBackend
+
+
+class TorchHarness(Harness):
+    """Runs functions as they are, and compiled whole: ``torch.compile(fullgraph=True)``.
+
+    Args:
+        backend: The backend under test.
+
+    The compiler stops short of generating code, which would take most of the time and is
+    tested by polyrnn on fewer cases; and rounds are short, so that the short walks of the
+    suite are scanned.
+    """
+
+    limitations: ClassVar[Mapping[Capability, str]] = {
+        "unknown_shapes": "To torch.compile a size that it leaves open is an integer as any other.",
+    }
+    modes: ClassVar[tuple[str, ...]] = ("eager", "compile")
+
+    def step_calls(self, mode: str) -> StepCalls:
+        # A scan forbids its step what counting takes: to write to something outside.
+        return "each" if mode == "eager" else "unrolled"
+
+    def to_numpy(self, tensor: Any) -> np.ndarray[Any, Any]:
+        tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+        if tensor.dtype == torch.bfloat16:
+            return np.asarray(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
+        return np.asarray(tensor.numpy())
+
+    def run(self, mode: str, function: Function, tensors: Sequence[Any]) -> list[Any]:
+        return list(_in_mode(mode, function)(*tensors))
+
+    def gradients(
+        self, mode: str, function: Callable[..., Any], tensors: Sequence[Any]
+    ) -> list[Any]:
+        leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+        value = _in_mode(mode, function)(*leaves)
+        return list(torch.autograd.grad(value, leaves, materialize_grads=True))
+
+
+def _in_mode(mode: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    return function if mode == "eager" else _compiled(function)
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    whole = torch.compile(function, fullgraph=True, backend="aot_eager")
+    broken = torch.compile(function, backend="aot_eager")
+
+    def call(*tensors: Any) -> Any:
+        # What was compiled before would count against the limit of compilations.
+        torch.compiler.reset()
+        with mock.patch.object(TorchBackend, "steps_per_round", 2):
+            try:
+                return whole(*tensors)
+            except torch._dynamo.exc.Unsupported:
+                # The compiler wraps also what the function itself raises. Allowed to give up
+                # compiling, it lets that through as it is.
+                broken(*tensors)
+                raise
+
+    return call
