@@ -123,7 +123,13 @@ class TestInputs:
         assert (last.shape, outputs.shape, state.shape) == ((0, 4), (0, 3, 4), (0, 4))
 
     @pytest.mark.parametrize(
-        ("value", "kind"), [("text", "str"), (object(), "object"), (b"text", "bytes")]
+        ("value", "kind"),
+        [
+            ("text", "str"),
+            (object(), "object"),
+            (b"text", "bytes"),
+            (np.dtype("f4"), "numpy.dtypes.Float32DType"),
+        ],
     )
     def test_are_numbers(self, value: Any, kind: str) -> None:
         refused(

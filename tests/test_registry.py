@@ -194,8 +194,8 @@ class TestNameTaken:
         ]
 
     def test_an_editable_install_beside_a_built_one_is_one_claim(self) -> None:
-        twice = [*metadata.entry_points(group="polyrnn")] * 2
-        registry = Registry(twice)
+        one, other = (metadata.entry_points(group="polyrnn") for _ in range(2))
+        registry = Registry([*one, *other])
         assert [entry.name for entry in registry.statuses()] == registry.names()
 
     def test_two_names_for_one_plugin(self, shelf: Shelf) -> None:
