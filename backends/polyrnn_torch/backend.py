@@ -93,6 +93,11 @@ class TorchBackend(Backend):
     def dtype_name(self, x: Any) -> str:
         return str(x.dtype).removeprefix("torch.")
 
+    def devices(self) -> list[str]:
+        accelerator = torch.accelerator.current_accelerator()
+        count = torch.accelerator.device_count()
+        return ["cpu", *(f"{accelerator.type}:{number}" for number in range(count))]
+
     def integers(self, array: Any) -> list[int]:
         return [] if torch.compiler.is_compiling() else super().integers(array)
 
