@@ -37,9 +37,7 @@ class JaxBackend(Backend):
         return jnp.swapaxes(x, 0, 1)
 
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
-        if on_false is None:
-            on_false = jnp.zeros((), on_true.dtype)
-        return jnp.where(_with_rank(mask, on_true.ndim), on_true, on_false)
+        return _compiled_select(mask, on_true, on_false)
 
     def loop(
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
@@ -82,8 +80,7 @@ class JaxBackend(Backend):
         return jnp.argmax(mask, axis=0)
 
     def take(self, x: Any, steps: Any) -> Any:
-        samples = jnp.arange(x.shape[1])
-        return x.at[steps, samples].get(mode="promise_in_bounds", out_sharding=_of_a_step(x))
+        return _compiled_take(x, steps)
 
     def flip(self, x: Any) -> Any:
         return jnp.flip(x, 0)
@@ -148,8 +145,20 @@ def _without_weak_types(tree: Any) -> Any:
     )
 
 
-def _with_rank(x: Any, rank: int) -> Any:
-    return lax.expand_dims(x, range(x.ndim, rank))
+def _select(mask: Any, on_true: Any, on_false: Any) -> Any:
+    if on_false is None:
+        on_false = jnp.zeros((), on_true.dtype)
+    return jnp.where(lax.expand_dims(mask, range(mask.ndim, on_true.ndim)), on_true, on_false)
+
+
+def _take(x: Any, steps: Any) -> Any:
+    samples = jnp.arange(x.shape[1])
+    return x.at[steps, samples].get(mode="promise_in_bounds", out_sharding=_of_a_step(x))
+
+
+# In eager mode each operation would be dispatched by itself.
+_compiled_select = jax.jit(_select)
+_compiled_take = jax.jit(_take)
 
 
 def _of_a_step(x: Any) -> Any:
