@@ -46,15 +46,24 @@ class Verdict:
         """Remember what is to be stopped."""
         self._session = session
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Run the awaited row first."""
+        items.sort(key=lambda item: _row(item.nodeid) != self._awaited)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note the outcome of one row."""
-        row = report.nodeid.partition("[")[2].removesuffix("]").rpartition("-")[0]
+        row = _row(report.nodeid)
         if report.failed:
             self.failed[row] = report.longreprtext
         elif report.when == "call":
             self.passed.add(row)
         if row == self._awaited and report.failed and self._session is not None:
             self._session.shouldstop = f"{row} is rejected"
+
+
+def _row(nodeid: str) -> str:
+    """Take the name of the row out of that of a test, where the mode follows it."""
+    return nodeid.partition("[")[2].removesuffix("]").rpartition("-")[0]
 
 
 def judge(backend: str, *modules: str, awaited: str | None = None) -> Verdict:
