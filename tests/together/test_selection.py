@@ -19,16 +19,13 @@ FRAMEWORKS: dict[str, Callable[[Any], Any]] = {
 }
 OTHERS = [name for name in FRAMEWORKS if name != "numpy"]
 PAIRS = [(one, other) for one in OTHERS for other in OTHERS if one != other]
-KINDS = {
-    "numpy": "numpy.ndarray",
-    "torch": "torch.Tensor",
-    "jax": "jaxlib._jax.ArrayImpl",
-    "tensorflow": "tensorflow.python.framework.ops.EagerTensor",
-}
-
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 H = np.zeros((2, 4), np.float32)
 MASK = np.array([[True, True, False], [True, False, False]])
+KINDS = {
+    name: f"{type(tensor(H)).__module__}.{type(tensor(H)).__qualname__}"
+    for name, tensor in FRAMEWORKS.items()
+}
 
 
 def add(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
