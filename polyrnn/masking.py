@@ -45,19 +45,19 @@ def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tenso
     if nests.is_number_list(lengths):
         lengths = written_out("input_length", lengths)
     _check_range(lengths, _host_integers(backend, lengths), sizes)
-    given = str(lengths.dtype) if _is_array(lengths) else None
-    lengths = reader.follow(lengths, "input_length")
-    # The error names the dtype that was given, which a framework may narrow.
-    name = given or backend.dtype_name(lengths)
+    tensor = reader.follow(lengths, "input_length")
+    name = backend.dtype_name(tensor)
     if not name.startswith(("int", "uint")):
-        raise ValueError(f"input_length: expected integers, got dtype {name}")
-    shape = backend.shape(lengths)
+        # A framework may have narrowed the dtype that was given.
+        given = str(lengths.dtype) if _is_array(lengths) else name
+        raise ValueError(f"input_length: expected integers, got dtype {given}")
+    shape = backend.shape(tensor)
     if shape is None or len(shape) > 1 or not all(map(sizes_agree, shape, (sizes.batch,))):
         given = "unknown rank" if shape is None else f"{shape}"
         raise ValueError(
             f"input_length: expected an integer or shape ({sizes.batch},), got shape {given}"
         )
-    return backend.length_mask(lengths, x)
+    return backend.length_mask(tensor, x)
 
 
 def _host_integers(backend: Backend, lengths: Any) -> list[int]:
