@@ -42,9 +42,9 @@ def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tenso
     if nests.is_number(lengths) and (isinstance(lengths, bool) or not isinstance(lengths, int)):
         # Frameworks differ in the dtype that they would make of it.
         raise ValueError(f"input_length: expected integers, got {kind_of(lengths)}")
+    _check_range(lengths, _host_integers(backend, lengths), sizes)
     if nests.is_number_list(lengths):
         lengths = written_out("input_length", lengths)
-    _check_range(lengths, _host_integers(backend, lengths), sizes)
     tensor = reader.follow(lengths, "input_length")
     name = backend.dtype_name(tensor)
     if not name.startswith(("int", "uint")):
@@ -64,6 +64,8 @@ def _host_integers(backend: Backend, lengths: Any) -> list[int]:
     """List the integers that are known on the host, and nothing where none are."""
     if isinstance(lengths, int):
         return [lengths]
+    if isinstance(lengths, list):
+        return lengths if all(type(length) is int for length in lengths) else []
     # A tensor may live anywhere, and its values are not to be read.
     return backend.integers(lengths) if _is_array(lengths) else []
 
@@ -77,7 +79,7 @@ def _is_array(value: Any) -> bool:
 
 def _check_range(lengths: Any, integers: list[int], sizes: Sizes) -> None:
     for position, length in enumerate(integers):
-        single = isinstance(lengths, int) or lengths.ndim == 0
+        single = not isinstance(lengths, list) and (isinstance(lengths, int) or lengths.ndim == 0)
         # Among the lengths of several samples one may be 0, which masks all of it.
         least = 1 if single else 0
         most = sizes.time if isinstance(sizes.time, int) else None

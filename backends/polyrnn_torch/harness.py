@@ -27,6 +27,7 @@ class TorchHarness(Harness):
         "unknown_shapes": "To torch.compile a size that it leaves open is an integer as any other.",
     }
     modes: ClassVar[tuple[str, ...]] = ("eager", "compile")
+    traced_array_modes: ClassVar[tuple[str, ...]] = ("compile",)
 
     def step_calls(self, mode: str) -> StepCalls:
         # A scan forbids its step what counting takes: to write to something outside.

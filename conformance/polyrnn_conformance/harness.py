@@ -56,6 +56,9 @@ class Harness:
     unknown_shape_modes: ClassVar[tuple[str, ...]] = ()
     """Those of `modes` in which the sizes of the axes are not known while the function runs."""
 
+    traced_array_modes: ClassVar[tuple[str, ...]] = ()
+    """Those of `modes` in which NumPy arrays are traced, so that nobody knows what they hold."""
+
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 

@@ -56,12 +56,14 @@ class ErrorCase(Row):
             ``<choice>`` for what chose it.
         by_the_step: The fault is what the step returns, so that the step is called;
             all other faults are found before.
+        by_values: The fault is what a NumPy array holds.
     """
 
     call: Call
     error: type[Exception]
     text: str
     by_the_step: bool = False
+    by_values: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

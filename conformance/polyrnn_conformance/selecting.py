@@ -52,6 +52,8 @@ def _has_meaning(selection: Selection, row: Row, subject: Subject, mode: str) ->
     harness = subject.harness
     if isinstance(row, Check) and not row.every_mode:
         return mode == harness.modes[0]
+    if isinstance(row, ErrorCase) and row.by_values and mode in harness.traced_array_modes:
+        return False
     if mode not in harness.unknown_shape_modes:
         return True
     # What a call is refused for is mostly a shape, which has to be known. An unrolled call

@@ -20,6 +20,7 @@ def _refused(
     text: str,
     error: type[Exception] = ValueError,
     drift: str = "",
+    by_values: bool = False,
     **changes: Any,
 ) -> ErrorCase:
     arguments = {"step": running_sum, "inputs": X, "initial_states": [S], **changes}
@@ -30,6 +31,7 @@ def _refused(
         text=text,
         error=error,
         drift=drift,
+        by_values=by_values,
         call=Call(**arguments),
     )
 
@@ -50,9 +52,14 @@ def _mask(name: str, shape: tuple[int, ...], title: str, **changes: Any) -> Erro
     )
 
 
-def _lengths(name: str, title: str, text: str, lengths: Any) -> ErrorCase:
+def _lengths(name: str, title: str, text: str, lengths: Any, **options: Any) -> ErrorCase:
     return _refused(
-        f"lengths-{name}", (15,), title, f"input_length{text}", input_length=Host(lengths)
+        f"lengths-{name}",
+        (15,),
+        title,
+        f"input_length{text}",
+        input_length=Host(lengths),
+        **options,
     )
 
 
@@ -246,6 +253,7 @@ ROWS = (
         "Lengths that NumPy holds are checked.",
         "[1]: expected 0 to 4, got 5",
         np.array([4, 5]),
+        by_values=True,
     ),
     _lengths("list-negative", "A list is checked.", "[0]: expected 0 to 4, got -2", [-2, 4]),
     _lengths("float", "A length is an integer.", ": expected integers, got float", 2.0),
