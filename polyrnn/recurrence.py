@@ -55,7 +55,8 @@ def rnn(
             steps unless `unroll` is set; each backend's page states it.
         inputs: A tensor, or any nest of tensors, of shape ``(batch, time, ...)`` and
             rank 3 or more, of any dtype. NumPy arrays, numbers and lists of numbers
-            count as tensors of every backend, here and in all arguments below.
+            count as tensors of every backend, here and in all arguments below. A number
+            gets the default dtype of the framework, a list the one that NumPy gives it.
         initial_states: A list or tuple of states, possibly empty; anything else is one
             state. A state is a tensor or any nest of tensors, of any dtype. With a mask,
             each leaf has the batch as its first axis.

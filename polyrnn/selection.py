@@ -212,7 +212,11 @@ def _explicit(backend: str | Backend, reason: str) -> Choice:
         raise TypeError(
             f"backend: expected a name or a polyrnn.Backend, got {type(backend).__qualname__}"
         )
-    return Choice(registry.installed().load(backend), backend, reason)
+    try:
+        return Choice(registry.installed().load(backend), backend, reason)
+    except (ValueError, ImportError) as error:
+        error.add_note(f"The backend {backend!r} was chosen by {reason}.")
+        raise
 
 
 def _framework(backend: Backend) -> str | None:

@@ -307,8 +307,11 @@ class TestForeignTensors:
 class TestUnknownNames:
     def test_by_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(ENVIRONMENT_VARIABLE, "nmpy")
-        with pytest.raises(polyrnn.UnknownBackendError, match="did you mean 'numpy'"):
+        with pytest.raises(polyrnn.UnknownBackendError, match="did you mean 'numpy'") as raised:
             ran_on()
+        assert raised.value.__notes__ == [
+            "The backend 'nmpy' was chosen by the environment variable POLYRNN_BACKEND=nmpy."
+        ]
 
     def test_not_installed(self, shelf: Shelf) -> None:
         shelf.framework("abacus", framework=None)
