@@ -90,7 +90,8 @@ class Subject:
             call: The call.
             mode: One of the modes of the harness.
         """
-        cotangents = cotangents_of(call)
+        # Made here, for a compiler need not know the arrays of NumPy.
+        cotangents = [None if c is None else self.tensor(c) for c in cotangents_of(call)]
         tree, arrays = _taken_apart(call)
         is_real = [array.dtype.kind == "f" for array in arrays]
         fixed = [None if real else self.tensor(a) for a, real in zip(arrays, is_real, strict=True)]
@@ -100,7 +101,7 @@ class Subject:
             tensors = [next(moving) if old is None else old for old in fixed]
             result = self._rnn(call, filled(tree, _given(tree, tensors)), None)
             weighted = [
-                self.backend.namespace.sum(leaf * self.tensor(weights))
+                self.backend.namespace.sum(leaf * weights)
                 for leaf, weights in zip(leaves_of(result), cotangents, strict=True)
                 if weights is not None
             ]
