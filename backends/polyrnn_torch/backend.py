@@ -14,6 +14,7 @@ from torch.fx.experimental.symbolic_shapes import has_static_value
 
 from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry
+from polyrnn.registry import constant_in_traces
 
 
 class TorchBackend(Backend):
@@ -140,7 +141,7 @@ def _is_differentiated(leaves: list[Any]) -> bool:
     return torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
 
 
-@torch.compiler.assume_constant_result
+@constant_in_traces
 def _is_transformed() -> bool:
     """Tell whether a transformation of torch.func is being traced, which may differentiate."""
     return torch._C._functorch.maybe_current_level() is not None
