@@ -315,7 +315,9 @@ class TestUnknownNames:
 
     def test_not_installed(self, shelf: Shelf) -> None:
         shelf.framework("abacus", framework=None)
-        with pytest.raises(polyrnn.BackendNotInstalledError, match=r"(?m)pip install polyrnn-abacus$"):
+        with pytest.raises(
+            polyrnn.BackendNotInstalledError, match=r"(?m)pip install polyrnn-abacus$"
+        ):
             ran_on(backend="abacus")
 
 
