@@ -1,10 +1,8 @@
-"""What TensorFlow does its own way: graphs, static shapes, and Keras's tracked containers.
+"""What TensorFlow does its own way: unknown sizes, variables, and tracked containers.
 
-- A graph's loop must know what it carries before it starts, so the first step
-  stands before the loop: it shows what the outputs are.
-- A graph may know a size, or not. What is known going in is known coming out.
-- Reading ``x[t]`` in a graph's loop would cost the whole of `x` at every step of
-  the gradient; a `tf.TensorArray` does not.
+How a graph walks over time is in `polyrnn_tensorflow.graph_loop`, and what a step finds
+as its namespace in `polyrnn_tensorflow.functions`. The backend is larger than the
+others because TensorFlow executes in two ways, and knows a size, or a rank, or not.
 """
 
 from typing import Any, ClassVar
@@ -15,6 +13,7 @@ import tensorflow as tf
 from polyrnn import Backend, nests, python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn_tensorflow import functions
+from polyrnn_tensorflow.graph_loop import graph_loop, length_of, static_length
 
 
 class TensorFlowBackend(Backend):
@@ -55,10 +54,10 @@ class TensorFlowBackend(Backend):
     def loop(
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
-        if unroll or tf.executing_eagerly():
+        if unroll or tf.executing_eagerly() or static_length(xs[0]) == 1:
             steps = list(map(list, zip(*map(tf.unstack, xs), strict=True)))
             return python_loop(body, carry, reversed(steps) if reverse else steps, tf.stack)
-        return _graph_loop(body, carry, xs, reverse)
+        return graph_loop(body, carry, xs, reverse)
 
     def convert(self, value: Any, like: Any = None) -> Any:
         tensor = tf.convert_to_tensor(value)
@@ -72,7 +71,7 @@ class TensorFlowBackend(Backend):
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
         # Neither the dtype of the lengths nor that of sizes need hold the other.
-        steps = tf.range(_length(like, tf.int64), dtype=tf.int64)
+        steps = tf.range(length_of(like, tf.int64), dtype=tf.int64)
         lengths = tf.cast(lengths, tf.int64)
         if lengths.shape.rank == 0:
             lengths = tf.fill(tf.shape(like)[1:2], lengths)
@@ -105,66 +104,11 @@ class TensorFlowBackend(Backend):
         return leaves, structure
 
 
-def _graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[Carry, list[Any]]:
-    """Walk in a graph: the first step in plain sight, the others in a `tf.while_loop`."""
-    length = _length(xs[0], tf.int32)
-    arrays = [
-        tf.TensorArray(x.dtype, size=length, element_shape=x.shape[1:]).unstack(x) for x in xs
-    ]
-
-    def step(position: Any, carry: Carry) -> tuple[Carry, list[Any]]:
-        place = length - 1 - position if reverse else position
-        new, outputs = body(carry, [array.read(place) for array in arrays])
-        return tuple(map(_keep_shapes, new, carry)), outputs
-
-    carry, first = step(0, carry)
-    if isinstance(length, int) and length == 1:
-        return carry, [output[None] for output in first]
-    stacks = [
-        tf.TensorArray(output.dtype, size=length, element_shape=output.shape).write(0, output)
-        for output in first
-    ]
-    absent = [entry is None for entry in carry]
-
-    def loop_body(position: Any, entries: Any, stacks: Any) -> Any:
-        before = tuple(None if gone else e for gone, e in zip(absent, entries, strict=True))
-        after, outputs = step(position, before)
-        written = [s.write(position, output) for s, output in zip(stacks, outputs, strict=True)]
-        return position + 1, [entry or [] for entry in after], written
-
-    _, entries, stacks = tf.while_loop(
-        lambda position, *_: position < length,
-        loop_body,
-        (tf.constant(1), [entry or [] for entry in carry], stacks),
-        # XLA has to know how much a gradient may have to remember.
-        maximum_iterations=length - 1,
-    )
-    last = tuple(None if gone else e for gone, e in zip(absent, entries, strict=True))
-    outputs = [stack.stack() for stack in stacks]
-    for whole, output in zip(outputs, first, strict=True):
-        whole.set_shape([xs[0].shape[0], *output.shape] if output.shape.rank is not None else None)
-    return last, outputs
-
-
-def _keep_shapes(new: list[Any] | None, old: list[Any] | None) -> list[Any] | None:
-    """Give tensors that lost static sizes those of the tensors they take the place of."""
-    if new is None or old is None:
-        return new
-    return [
-        n if n.shape == o.shape else tf.ensure_shape(n, o.shape)
-        for n, o in zip(new, old, strict=True)
-    ]
-
-
-def _length(x: Any, dtype: Any) -> Any:
-    """Give the size of the first axis: an integer where it is static."""
-    static = x.shape[0]
-    return tf.shape(x, dtype)[0] if static is None else static
-
-
 def _not_empty(x: Any) -> Any:
     """Give a first axis that may turn out to be empty something to be asked for."""
-    return x if x.shape[0] is not None else tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
+    return (
+        x if static_length(x) is not None else tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
+    )
 
 
 def _take_apart_tracked_containers() -> None:
