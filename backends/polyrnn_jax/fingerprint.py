@@ -7,7 +7,9 @@ costs a compilation and never a result.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Hashable, Iterable
+from enum import Enum
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -45,6 +47,12 @@ class _Same:
 
     def __hash__(self) -> int:
         return id(self.value)
+
+
+class _Opaque(_Same):
+    """The same, where the object may hold what is not seen from outside, tracers included."""
+
+    __slots__ = ()
 
 
 def fingerprint(jaxpr: Jaxpr) -> Hashable:
@@ -96,6 +104,20 @@ def fingerprint(jaxpr: Jaxpr) -> Hashable:
     )
 
 
+def is_self_contained(key: Hashable) -> bool:
+    """Tell whether what a fingerprint stands for depends on its arguments alone.
+
+    A derivative rule that a user has written may close over a tracer without showing it in
+    the jaxpr. While such a trace lasts the rule must not be taken out of it and compiled.
+
+    Args:
+        key: What `fingerprint` gave.
+    """
+    if isinstance(key, tuple | frozenset):
+        return all(map(is_self_contained, key))
+    return not isinstance(key, _Opaque)
+
+
 def _value(value: Any) -> Hashable:
     """Give a key of a parameter: by value for plain data, by identity for what may be anything."""
     kind = type(value)
@@ -108,14 +130,14 @@ def _value(value: Any) -> Hashable:
     if kind is frozenset:
         return (kind, frozenset(map(_value, value)))
     if kind is MethodType:
-        return (kind, _Same(value.__func__), _Same(value.__self__))
+        return (kind, _Same(value.__func__), _Opaque(value.__self__))
     if kind is FunctionType:
         return _function(value)
     if isinstance(value, jax.core.Tracer):
         raise NoKeyError
     if kind.__module__.partition(".")[0] in ("jax", "jaxlib"):
         return _object_of_jax(value)
-    return _Same(value)
+    return _Same(value) if value is None or isinstance(value, type | Enum) else _Opaque(value)
 
 
 def _entries(container: Any) -> Hashable:
@@ -162,7 +184,7 @@ def _object_of_jax(value: Any) -> Hashable:
         return "scratch"
     if dataclasses.is_dataclass(value) and kind.__dataclass_params__.frozen:
         return (kind, *(_value(getattr(value, each.name)) for each in dataclasses.fields(value)))
-    return _Same(value)
+    return _by_identity(value) if callable(value) else _Same(value)
 
 
 def _function(function: FunctionType) -> Hashable:
@@ -171,7 +193,7 @@ def _function(function: FunctionType) -> Hashable:
     A user's function may keep state in its closure, so two of them are never the same.
     """
     if function.__globals__.get("__name__", "").partition(".")[0] != "jax":
-        return _Same(function)
+        return _by_identity(function)
     cells = []
     for cell in function.__closure__ or ():
         try:
@@ -181,3 +203,9 @@ def _function(function: FunctionType) -> Hashable:
         # A bare object is a sentinel: it has no content in which two could differ.
         cells.append(None if type(content) is object else _entries(content))
     return (_Same(function.__code__), tuple(cells), _value(function.__defaults__))
+
+
+def _by_identity(function: Any) -> Hashable:
+    inner = inspect.unwrap(function)
+    is_open = isinstance(inner, FunctionType) and inner.__closure__ is None
+    return _Same(function) if is_open else _Opaque(function)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jax.extend.core import Jaxpr
 
-from polyrnn_jax.fingerprint import NoKeyError, fingerprint
+from polyrnn_jax.fingerprint import NoKeyError, fingerprint, is_self_contained
 
 
 class LoopCache:
@@ -51,14 +51,18 @@ class LoopCache:
             What the function returns.
         """
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        results = self._compile(closed.jaxpr)(closed.consts, *jax.tree_util.tree_leaves(arguments))
+        inputs = [closed.consts, *jax.tree_util.tree_leaves(arguments)]
+        is_traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree_util.tree_leaves(inputs))
+        results = self._compile(closed.jaxpr, is_traced)(*inputs)
         return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), results)
 
-    def _compile(self, jaxpr: Jaxpr) -> Callable[..., list[Any]]:
+    def _compile(self, jaxpr: Jaxpr, is_traced: bool) -> Callable[..., list[Any]]:
         run = partial(jax.core.eval_jaxpr, jaxpr)
         try:
             key = fingerprint(jaxpr)
         except NoKeyError:
+            return run
+        if is_traced and not is_self_contained(key):
             return run
         with self._lock:
             compiled = self._compiled.get(key)

@@ -4,12 +4,14 @@ import gc
 import resource
 import threading
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import polyrnn
 from polyrnn_jax.loop_cache import LoopCache
@@ -52,6 +54,66 @@ def test_no_array_is_kept_alive() -> None:
     del weight
     gc.collect()
     assert released() is None
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _by_argument(x: Any, factor: Any) -> Any:
+    return x * factor
+
+
+_by_argument.defjvp(lambda factor, primals, tangents: (primals[0] * factor, tangents[0] * factor))
+
+
+class _Module:
+    """Holds a weight that a derivative rule reads."""
+
+    def __init__(self, factor: Any) -> None:
+        self.factor = factor
+
+    def rule(self, primals: Any, tangents: Any) -> Any:
+        return primals[0] * self.factor, tangents[0] * self.factor
+
+
+def _by_closure(x: Any, factor: Any) -> Any:
+    scaled = jax.custom_jvp(lambda x: x * factor)
+    scaled.defjvp(lambda primals, tangents: (primals[0] * factor, tangents[0] * factor))
+    return scaled(x)
+
+
+def _by_method(x: Any, factor: Any) -> Any:
+    scaled = jax.custom_jvp(lambda x: x * factor)
+    scaled.defjvp(_Module(factor).rule)
+    return scaled(x)
+
+
+@pytest.mark.parametrize("scaled", [_by_closure, _by_method])
+def test_a_rule_may_read_tracers_of_an_outer_transformation(scaled: Any) -> None:
+    cache = LoopCache(capacity=8)
+
+    def slope(factor: Any) -> Any:
+        return jax.grad(lambda x: cache.call(lambda x: scaled(x, factor), x))(jnp.float32(1.0))
+
+    assert jax.vmap(slope)(jnp.array([2.0, 3.0])).tolist() == [2.0, 3.0]
+    assert jax.jit(slope)(jnp.float32(3.0)) == 3.0
+    assert jax.grad(slope)(jnp.float32(3.0)) == 1.0
+    assert len(cache) == 0
+
+
+def test_a_tracer_that_is_a_static_argument_is_not_kept() -> None:
+    cache = LoopCache(capacity=8)
+    scaled = jax.vmap(lambda factor: cache.call(lambda x: _by_argument(x, factor), jnp.float32(2)))
+    assert scaled(jnp.array([2.0, 3.0])).tolist() == [4.0, 6.0]
+    assert len(cache) == 0
+
+
+def test_what_has_symbolic_sizes_is_not_kept() -> None:
+    cache = LoopCache(capacity=8)
+    (size,) = jax.export.symbolic_shape("size")
+    exported = jax.export.export(jax.jit(lambda x: cache.call(lambda x: x + 1, x)))(
+        jax.ShapeDtypeStruct((size,), "float32")
+    )
+    assert exported.call(np.zeros(2, np.float32)).tolist() == [1.0, 1.0]
+    assert len(cache) == 0
 
 
 def test_threads_compile_one_loop_between_them() -> None:
