@@ -108,16 +108,15 @@ def namespace(x: Any) -> ModuleType:
         >>> polyrnn.namespace(np.ones(3)).tanh is np.tanh
         True
     """
-    known = registry.installed()
-    name = known.framework_of(type(x))
+    name = registry.framework_of(type(x))
     if name is None:
         if not nests.is_number(x):
             raise TypeError(
-                f"x: expected a tensor of one of {', '.join(known.names())}, "
+                f"x: expected a tensor of one of {', '.join(registry.installed().names())}, "
                 f"got {type(x).__module__}.{type(x).__qualname__}"
             )
         name = NEUTRAL
-    return known.load(name).namespace
+    return _choices[_load(name)].backend.namespace
 
 
 def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
