@@ -20,6 +20,9 @@ class LoopCache:
     quick, and found by its trace. The arrays it closes over become arguments of what is
     compiled: one that has changed since counts, and none is kept alive.
 
+    A callback or a derivative rule is equal to itself alone. One that is defined within
+    the step is new at each call, and compiled at each call.
+
     Args:
         capacity: How many compiled functions to keep.
 

@@ -156,3 +156,15 @@ def test_a_fresh_closure_compiles_nothing_when_transformed(
     assert compilations.since_last() == 0
     expected = transformed(jnp.array(1.5), {**options, "unroll": True})
     jax.tree_util.tree_map(partial(np.testing.assert_allclose, rtol=1e-4), result, expected)
+
+
+@pytest.mark.parametrize("name", ["relu", "softmax", "gelu", "custom_jvp", "custom_vjp", "cond"])
+def test_a_derivative_rule_is_compiled_once(name: str, compilations: Any) -> None:
+    def slope(weight: Any, **options: Any) -> Any:
+        return jax.grad(lambda w: _outputs(CELLS[name], w, **options).sum())(weight)
+
+    slope(jnp.array(0.5))
+    compilations.since_last()
+    result = slope(jnp.array(1.5))
+    assert compilations.since_last() == 0
+    np.testing.assert_allclose(result, slope(jnp.array(1.5), unroll=True), rtol=1e-4)
