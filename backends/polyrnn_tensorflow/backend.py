@@ -83,7 +83,8 @@ class TensorFlowBackend(Backend):
         return tf.argmax(_not_empty(mask), 0, tf.int32)
 
     def take(self, x: Any, steps: Any) -> Any:
-        return tf.gather_nd(_not_empty(x), tf.stack([steps, tf.range(tf.size(steps))], 1))
+        samples = tf.range(length_of(steps, tf.int32))
+        return tf.gather_nd(_not_empty(x), tf.stack([steps, samples], 1))
 
     def shape(self, x: Any) -> tuple[Any, ...] | None:
         return None if x.shape.rank is None else tuple(x.shape.as_list())
@@ -106,9 +107,9 @@ class TensorFlowBackend(Backend):
 
 def _not_empty(x: Any) -> Any:
     """Give a first axis that may turn out to be empty something to be asked for."""
-    return (
-        x if static_length(x) is not None else tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
-    )
+    if static_length(x) is not None:
+        return x
+    return tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
 
 
 def _take_apart_tracked_containers() -> None:

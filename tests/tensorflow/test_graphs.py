@@ -1,5 +1,7 @@
 """Every kind of graph gives what eager execution gives, gradients included."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,25 @@ def test_graphs_agree_with_eager_execution(compiler: Any, arguments: dict[str, A
     assert_close(slopes, gradients(*given, **arguments))
 
 
+@pytest.mark.parametrize("compiler", ["unknown", "xla-unknown"])
+@pytest.mark.parametrize("time", [1, 2])
+def test_gradients_agree_however_few_steps_an_unknown_time_turns_out_to_be(
+    compiler: str, time: int
+) -> None:
+    given = tensors(PADDED[:, :time], H, W, MASK[:, :time])
+    assert_close(COMPILERS[compiler](gradients)(*given), gradients(*given))
+
+
+def test_the_gradient_of_a_step_is_not_as_large_as_the_inputs() -> None:
+    graph = tf.function(lambda x, h, w: gradients(x, h, w))
+    concrete = graph.get_concrete_function(*tensors(X, H, W))
+    definition = concrete.graph.as_graph_def()
+    types = {node.op for function in definition.library.function for node in function.node_def}
+    # These make a list of all steps anew, at each step.
+    assert not types & {"TensorListReserve", "TensorListSetItem"}
+    assert {"TensorListPopBack", "TensorListPushBack", "MatMul"} <= types
+
+
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
 def test_gradients_of_gradients_agree(compiled: bool) -> None:
     def norm_of_gradient(x: Any, h: Any, w: Any) -> Any:
@@ -115,6 +136,36 @@ def test_in_a_v1_graph_with_placeholders_and_variables() -> None:
         results = recurrence(x, h, w, tf.constant(MASK))
         total = tf.add_n([tf.reduce_sum(r) for r in results])
     assert_close(given_slopes, tape.gradient(total, variables))
+
+
+def test_in_a_program_that_behaves_as_in_version_1() -> None:
+    program = """
+import sys
+import numpy as np
+import tensorflow as tf
+import polyrnn
+
+tf.compat.v1.disable_v2_behavior()
+x = tf.compat.v1.placeholder(tf.float32, (None, None, 3))
+h = tf.compat.v1.get_variable("h", (2, 3), initializer=tf.compat.v1.ones_initializer())
+mask = tf.constant([[True, True, False], [True, False, True]])
+
+def step(x, states):
+    return x * states[0], [x + states[0]]
+
+_, outputs, _ = polyrnn.rnn(step, x, [h], mask=mask)
+by_h, = tf.gradients(tf.reduce_sum(outputs), [h])
+assert not tf.compat.v1.control_flow_v2_enabled()
+with tf.compat.v1.Session() as session:
+    session.run(tf.compat.v1.global_variables_initializer())
+    outputs, by_h = session.run([outputs, by_h], {x: np.full((2, 3, 3), 2.0)})
+print(outputs[..., 0].tolist(), by_h[:, 0].tolist())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[[2.0, 6.0, 6.0], [2.0, 2.0, 6.0]] [6.0, 6.0]"
 
 
 @pytest.mark.parametrize("taken", [True, False])
