@@ -1,0 +1,49 @@
+"""What Inductor makes of a call: the values and gradients of the loop as it is."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch_layers import Memory, mask, sequence, tensors
+
+from polyrnn_torch.backend import TorchBackend
+
+# torch itself still uses what it warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+
+TIME = 5
+
+
+@pytest.fixture(autouse=True)
+def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let few steps be more than the compiler is given to write out."""
+    monkeypatch.setattr(TorchBackend, "steps_per_round", 2)
+
+
+def two_layers(first: Memory, second: Memory, inputs: Any, valid: Any) -> list[Any]:
+    """Walk the outputs of one layer by another, and those by the first once more."""
+    _, hidden, _ = first(inputs, mask=valid)
+    _, hidden, _ = second(hidden, mask=valid, go_backwards=True)
+    return tensors(first(hidden))
+
+
+def test_layers_one_upon_the_other() -> None:
+    layers = Memory(0), Memory(1)
+    arguments = (sequence(TIME), mask(TIME))
+    compiled = torch.compile(two_layers, fullgraph=True)
+    got = compiled(*layers, *arguments)
+    torch.testing.assert_close(got, two_layers(*layers, *arguments))
+
+
+def test_gradients_of_layers_one_upon_the_other() -> None:
+    layers = Memory(0, trained=True), Memory(1, trained=True)
+    inputs, valid = sequence(TIME).requires_grad_(), mask(TIME)
+
+    def loss(*arguments: Any) -> Any:
+        return sum(result.square().sum() for result in two_layers(*arguments))
+
+    wanted = [inputs, *layers[0].weights, *layers[1].weights]
+    compiled = torch.compile(loss, fullgraph=True)
+    got = torch.autograd.grad(compiled(*layers, inputs, valid), wanted)
+    expected = torch.autograd.grad(loss(*layers, inputs, valid), wanted)
+    torch.testing.assert_close(got, expected)
