@@ -34,7 +34,6 @@ def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[
             rest, item = tf.raw_ops.TensorListPopBack(
                 input_handle=source, element_shape=_as_tensor(shape), element_dtype=x.dtype
             )
-            item.set_shape(shape)
             rests.append(rest)
             slices.append(item)
         new, outputs = body(carry, slices)
@@ -91,14 +90,12 @@ def _push(sink: Any, output: Any) -> Any:
 
 
 def _stack(sink: Any, output: Any, length: int | None) -> Any:
-    stacked = tf.raw_ops.TensorListStack(
+    return tf.raw_ops.TensorListStack(
         input_handle=sink,
         element_shape=_as_tensor(output.shape),
         element_dtype=output.dtype,
         num_elements=-1 if length is None else length,
     )
-    stacked.set_shape(tf.TensorShape([length]).concatenate(output.shape))
-    return stacked
 
 
 def _as_tensor(shape: tf.TensorShape) -> Any:

@@ -77,6 +77,23 @@ def test_with_the_last_output_only_time_is_one() -> None:
     assert shapes == [[None, WIDTH], [None, 1, WIDTH], [None, WIDTH]]
 
 
+@pytest.mark.parametrize("batch", [None, BATCH])
+def test_the_step_sees_what_is_known_each_time_it_is_traced(batch: int | None) -> None:
+    seen: list[Any] = []
+
+    def step(x: Any, states: list[Any]) -> Any:
+        seen.append((x.shape.as_list(), states[0].shape.as_list()))
+        return running_sum(x, states)
+
+    graph = tf.function(lambda x, h, mask: polyrnn.rnn(step, x, [h], mask=mask)[0])
+    graph.get_concrete_function(
+        tf.TensorSpec((batch, None, WIDTH)),
+        tf.TensorSpec((batch, WIDTH)),
+        tf.TensorSpec((batch, None), tf.bool),
+    )
+    assert seen == [([batch, WIDTH], [batch, WIDTH])] * 2
+
+
 def forget_shape(x: Any, rank: int | None = None) -> Any:
     """Give the same values with nothing known of the shape, or nothing but its rank."""
     return tf.compat.v1.placeholder_with_default(x, None if rank is None else [None] * rank)
