@@ -72,7 +72,8 @@ class Graphs:
         self, graph: torch.fx.GraphModule, example_inputs: list[Any]
     ) -> Callable[..., Any]:
         self.kept.append(graph)
-        return graph
+        forward: Callable[..., Any] = graph
+        return forward
 
 
 def nodes(graph: torch.fx.GraphModule) -> Iterator[torch.fx.Node]:

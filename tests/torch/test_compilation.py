@@ -120,7 +120,7 @@ def test_random_numbers_are_drawn_anew_in_each_step() -> None:
         assert len({tuple(output.tolist()) for output in once[0]}) == 40
 
 
-CHOICES = {
+CHOICES: dict[str, tuple[dict[str, Any], Callable[[], AbstractContextManager[Any]]]] = {
     "tensors": ({}, nullcontext),
     "argument": ({"backend": "torch"}, nullcontext),
     "object": ({"backend": TorchBackend()}, nullcontext),
