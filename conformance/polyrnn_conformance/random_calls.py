@@ -43,6 +43,7 @@ class RandomCall:
         lengths: The lengths, one for all, or `None`.
         lengths_as: What holds them: ``"tensor"``, ``"numpy"``, ``"list"``, ``"int"``.
         on_host: Which arguments are NumPy arrays instead of tensors.
+        borrows: Whether those that are bfloat16 are, too.
         padding: What stands in masked floating-point inputs.
         flags: The arguments that are true.
     """
@@ -60,6 +61,7 @@ class RandomCall:
     lengths: tuple[int, ...] | int | None
     lengths_as: str
     on_host: frozenset[str]
+    borrows: bool
     padding: float
     flags: frozenset[str]
 
@@ -127,7 +129,11 @@ class RandomCall:
         return _held(np.array(self.lengths, "int32"), self.lengths_as)
 
     def _hosted(self, argument: str, tree: Any) -> Any:
-        return map_leaves(Host, tree) if argument in self.on_host else tree
+        if argument not in self.on_host:
+            return tree
+        return map_leaves(
+            lambda x: Host(x) if self.borrows or x.dtype.name != "bfloat16" else x, tree
+        )
 
 
 FLAGS = ("go_backwards", "unroll", "time_major", "zero_output_for_mask", "return_all_outputs")
@@ -148,7 +154,11 @@ def _held(array: Any, holder: str) -> Any:
 
 @st.composite
 def random_calls(
-    draw: Callable[..., Any], dtypes: tuple[str, ...], *, unrolls: bool = True
+    draw: Callable[..., Any],
+    dtypes: tuple[str, ...],
+    *,
+    unrolls: bool = True,
+    borrows: bool = True,
 ) -> RandomCall:
     """Draw calls.
 
@@ -156,6 +166,8 @@ def random_calls(
         draw: Given by hypothesis.
         dtypes: The dtypes that the framework has.
         unrolls: Some of the calls may be unrolled.
+        borrows: NumPy arrays may have the dtype bfloat16, which is not NumPy's own and
+            which a compiler need not know.
     """
     batch, time = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2, 4]))
     masking = draw(st.sampled_from(["none", "mask", "lengths", "length", "both"]))
@@ -165,6 +177,7 @@ def random_calls(
     batched = st.builds(Leaf, dtype=dtype, axes=axes)
     anywhere = batched if masked else st.builds(Leaf, dtype=dtype, axes=axes, batched=st.booleans())
     input_leaf = st.builds(Leaf, dtype=dtype, axes=st.sampled_from(AXES[1:]))
+    numpy_dtypes = [known for known in dtypes if borrows or known != "bfloat16"]
     states = draw(
         st.lists(_nests(anywhere, empty=True), min_size=int(masked), max_size=3).map(tuple)
     )
@@ -181,7 +194,7 @@ def random_calls(
         returned_as=draw(st.sampled_from(["list", "tuple", *["bare"] * is_plain])),
         mask=draw(_masks(batch, time)) if masking in ("mask", "both") else None,
         mask_as=(
-            draw(st.sampled_from(dtypes)),
+            draw(st.sampled_from(numpy_dtypes)),
             draw(st.sampled_from([2, 3])),
             draw(st.sampled_from(["tensor", "numpy", "list"])),
         ),
@@ -190,6 +203,7 @@ def random_calls(
         if masking == "length"
         else draw(st.sampled_from(["tensor", "numpy", "list"])),
         on_host=draw(st.frozensets(st.sampled_from(["inputs", "initial_states", "constants"]))),
+        borrows=borrows,
         padding=draw(st.sampled_from([0.0, np.nan, np.inf])),
         flags=draw(st.frozensets(st.sampled_from(FLAGS))) - set(() if unrolls else ("unroll",)),
     )

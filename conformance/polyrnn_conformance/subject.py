@@ -11,7 +11,7 @@ from polyrnn import Backend, registry
 from polyrnn_conformance.calls import Call, on_host
 from polyrnn_conformance.comparing import DisagreementError, Result, cotangents_of
 from polyrnn_conformance.harness import Harness
-from polyrnn_conformance.trees import filled, leaves_of, skeleton
+from polyrnn_conformance.trees import filled, leaves_of, map_leaves, skeleton
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,20 @@ def _counted(step: Callable[..., Any], counter: list[int]) -> Callable[..., Any]
     return counted
 
 
+class _Place:
+    """Stands for an array in what is left of a call when its arrays are taken out."""
+
+
 def _taken_apart(call: Call) -> tuple[Any, list[np.ndarray[Any, Any]]]:
+    """Part a call into its arrays and a nest with places for what is made of them."""
     tree = (call.weights, call.arguments())
-    return tree, [leaf for leaf in leaves_of(tree) if isinstance(leaf, np.ndarray)]
+    arrays = [leaf for leaf in leaves_of(tree) if isinstance(leaf, np.ndarray)]
+    # A compiler that comes upon an array would make a tensor of it, and may fail at that.
+    return map_leaves(lambda leaf: _Place if isinstance(leaf, np.ndarray) else leaf, tree), arrays
 
 
 def _given(tree: Any, tensors: Any) -> Iterator[Any]:
-    """Give the leaves of a call in order: a tensor for each array, and host values bare."""
+    """Give the leaves of a call in order: a tensor at each place, and host values bare."""
     remaining = iter(tensors)
     for leaf in leaves_of(tree):
-        yield next(remaining) if isinstance(leaf, np.ndarray) else on_host(leaf)
+        yield next(remaining) if leaf is _Place else on_host(leaf)

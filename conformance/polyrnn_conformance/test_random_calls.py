@@ -11,7 +11,8 @@ from polyrnn_conformance.subject import Subject
 def test_random_calls(subject: Subject, random_batch: RandomBatch) -> None:
     """Compare some calls; the same are drawn each time."""
     mode = random_batch.mode
-    unrolls = mode not in subject.harness.unknown_shape_modes
+    harness = subject.harness
+    unrolls, borrows = mode not in harness.unknown_shape_modes, mode == harness.modes[0]
 
     @seed(random_batch.start)
     @settings(
@@ -20,7 +21,7 @@ def test_random_calls(subject: Subject, random_batch: RandomBatch) -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(random_calls(subject.harness.dtypes, unrolls=unrolls))
+    @given(random_calls(harness.dtypes, unrolls=unrolls, borrows=borrows))
     def agrees(drawn: RandomCall) -> None:
         call = drawn.call()
         assert_agrees(subject.run(call, mode), expected_of(call))
