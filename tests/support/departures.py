@@ -31,6 +31,7 @@ PLAIN = RandomCall(
     lengths=None,
     lengths_as="tensor",
     on_host=frozenset(),
+    borrows=True,
     padding=0.0,
     flags=frozenset({"return_all_outputs"}),
 )

@@ -132,11 +132,10 @@ CHOICES: dict[str, tuple[dict[str, Any], Callable[[], AbstractContextManager[Any
 @pytest.mark.parametrize("chosen_by", CHOICES)
 def test_however_the_backend_is_chosen(chosen_by: str) -> None:
     options, context = CHOICES[chosen_by]
-    surrounding: AbstractContextManager[Any] = context()
     walk = walked(Memory(0), **options)
     compiled = torch.compile(walk, fullgraph=True, backend="eager")
     arguments = (sequence(3), mask(3))
-    with surrounding:
+    with context():
         torch.testing.assert_close(compiled(*arguments), walk(*arguments))
 
 
