@@ -5,6 +5,7 @@ as its namespace in `polyrnn_tensorflow.functions`. The backend is larger than t
 others because TensorFlow executes in two ways, and knows a size, or a rank, or not.
 """
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import optree
@@ -14,6 +15,9 @@ from polyrnn import Backend, nests, python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn_tensorflow import functions
 from polyrnn_tensorflow.graph_loop import graph_loop, length_of, static_length
+
+BLOCK = 128
+"""How many time steps an eager loop takes apart at once."""
 
 
 class TensorFlowBackend(Backend):
@@ -55,8 +59,8 @@ class TensorFlowBackend(Backend):
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
         if unroll or tf.executing_eagerly() or static_length(xs[0]) == 1:
-            steps = list(map(list, zip(*map(tf.unstack, xs), strict=True)))
-            return python_loop(body, carry, reversed(steps) if reverse else steps, tf.stack)
+            steps = zip(*(_slices(x, reverse) for x in xs), strict=True)
+            return python_loop(body, carry, map(list, steps), tf.stack)
         return graph_loop(body, carry, xs, reverse)
 
     def convert(self, value: Any, like: Any = None) -> Any:
@@ -103,6 +107,21 @@ class TensorFlowBackend(Backend):
             # give back a plain one, so the structure had better be that of a plain one.
             leaves, structure = nests.flatten(nests.unflatten(structure, leaves))
         return leaves, structure
+
+
+def _slices(x: Any, reverse: bool) -> Iterator[Any]:
+    """Take a tensor of static length apart, in the order of the walk.
+
+    To split copies nothing and to unstack copies all, but reading one step by its index
+    takes as long as several operations do.
+    """
+    length = static_length(x)
+    assert length is not None
+    sizes = [min(BLOCK, length - start) for start in range(0, length, BLOCK)]
+    blocks = tf.split(x, sizes) if len(sizes) > 1 else [x]
+    for block in reversed(blocks) if reverse else blocks:
+        items = tf.unstack(block)
+        yield from reversed(items) if reverse else items
 
 
 def _not_empty(x: Any) -> Any:

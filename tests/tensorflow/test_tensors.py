@@ -218,3 +218,21 @@ def test_numbers_get_the_dtype_that_tensorflow_gives_them() -> None:
     assert last.dtype == tf.float32
     assert states[0].dtype == tf.int32
     assert int(states[0]) == TIME
+
+
+@pytest.mark.parametrize("time", [127, 128, 129, 300])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_eager_walk_passes_from_block_to_block(time: int, backwards: bool) -> None:
+    x = tf.reshape(tf.range(2.0 * time), (2, time, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        _, outputs, _ = polyrnn.rnn(
+            lambda x, states: (states[0], [x]), x, [-tf.ones((2, 1))], go_backwards=backwards
+        )
+        weighted = tf.reduce_sum(outputs * tf.range(1.0, time + 1)[:, None])
+    walked = x[:, ::-1] if backwards else x
+    expected = tf.concat([-tf.ones((2, 1, 1)), walked[:, :-1]], 1)
+    np.testing.assert_array_equal(outputs, expected)
+    weights = np.append(np.arange(2, time + 1), 0)
+    by_x = tape.gradient(weighted, x)[..., 0]
+    np.testing.assert_array_equal(by_x, [weights[::-1] if backwards else weights] * 2)
