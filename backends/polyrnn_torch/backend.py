@@ -16,6 +16,8 @@ from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn.registry import constant_in_traces
 
+_CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
+
 
 class TorchBackend(Backend):
     """Computes with torch tensors.
@@ -70,12 +72,16 @@ class TorchBackend(Backend):
         device = None if like is None else like.device
         if isinstance(value, torch.Tensor):
             return value.to(device)
-        if isinstance(value, (np.ndarray, np.generic)) and not torch.compiler.is_compiling():
+        if torch.compiler.is_compiling():
+            # What torch itself refuses there cannot be caught where it is traced.
+            if not isinstance(value, _CONVERTED):
+                raise TypeError(f"expected numbers, got {type(value).__name__}")
+        elif isinstance(value, (np.ndarray, np.generic)):
             value = _from_numpy(value)
         return torch.as_tensor(value, device=device)
 
     def nonzero(self, x: Any) -> Any:
-        return x != 0
+        return x if x.dtype == torch.bool else x != 0
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
         time, batch = like.shape[:2]
@@ -102,6 +108,40 @@ class TorchBackend(Backend):
     def integers(self, array: Any) -> list[int]:
         return [] if torch.compiler.is_compiling() else super().integers(array)
 
+    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
+        leaves, structure = super().flatten(tree)
+        return leaves, _Structure(structure)
+
+    def unflatten(self, structure: Any, leaves: Sequence[Any]) -> Any:
+        return super().unflatten(structure.known, leaves)
+
+    def paths(self, structure: Any) -> list[str]:
+        return super().paths(structure.known)
+
+
+class _Structure:
+    """A structure that optree made, or torch.compile in its place.
+
+    Both meet where a step cannot be compiled: what lies before it was, what lies after
+    it was not. Neither finds the other equal.
+    """
+
+    def __init__(self, known: Any) -> None:
+        self.known = known
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Structure) and _are_alike(self.known, other.known)
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    if type(one) is type(other):
+        return bool(one == other)
+    return (
+        one.type is other.type
+        and one.entries() == other.entries()
+        and all(map(_are_alike, one.children(), other.children()))
+    )
+
 
 def _from_numpy(value: Any) -> torch.Tensor:
     # torch reads neither negative strides nor foreign byte orders, warns of what it
@@ -114,13 +154,12 @@ def _from_numpy(value: Any) -> torch.Tensor:
 
 def _steps(xs: list[Any], reverse: bool) -> Iterator[list[Any]]:
     """Slice block by block: slices are small, but not when there are very many of them."""
-    blocks = [x.split(256) for x in xs]
-    order = range(len(blocks[0]))
-    for position in reversed(order) if reverse else order:
-        slices = [block[position].unbind(0) for block in blocks]
-        steps = range(len(slices[0]))
-        for step in reversed(steps) if reverse else steps:
-            yield [x[step] for x in slices]
+    blocks = list(zip(*[x.split(256) for x in xs], strict=True))
+    for block in reversed(blocks) if reverse else blocks:
+        slices: list[Sequence[Any]] = [x.unbind(0) for x in block]
+        if reverse:
+            slices = [each[::-1] for each in slices]
+        yield from map(list, zip(*slices, strict=True))
 
 
 def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]]:

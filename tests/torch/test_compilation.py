@@ -194,6 +194,24 @@ def test_a_fresh_step_compiles_nothing_anew(graphs: Graphs) -> None:
     assert len(graphs.kept) == 1
 
 
+def test_a_step_that_cannot_be_compiled_is_called_as_it_is() -> None:
+    @torch.compiler.disable
+    def outside(tree: Any) -> Any:
+        return {"sum": tree["sum"] + 1, "pair": (tree["pair"][0] * 2, tree["pair"][1])}
+
+    def walk(inputs: Any, start: Any) -> Any:
+        def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+            tree = outside(states[0])
+            return {"out": [x * tree["sum"]]}, [tree]
+
+        state = {"sum": start, "pair": (start, [start])}
+        return polyrnn.rnn(step, inputs, [state])
+
+    arguments = (torch.ones(2, 5, 3), torch.ones(2, 3))
+    compiled = torch.compile(walk, backend="eager")
+    torch.testing.assert_close(compiled(*arguments), walk(*arguments))
+
+
 def test_errors_come_through() -> None:
     @torch.compile(backend="eager")
     def walk(inputs: Any) -> Any:
