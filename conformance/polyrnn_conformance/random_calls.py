@@ -224,7 +224,7 @@ def _nests(leaf: st.SearchStrategy[Leaf], *, empty: bool = False) -> st.SearchSt
         st.lists(child, min_size=1, max_size=2),
         st.tuples(child, child),
         st.builds(Sensors, near=child, far=child),
-        # A dict without a tensor is beyond what torch.compile can trace of optree.
+        # A dict without a tensor has a row of its own, `states-dict-without-tensors`.
         st.dictionaries(st.sampled_from("abc"), child, min_size=1, max_size=2).filter(leaves_of),
     ]
     return st.one_of(*nests, *[st.just(())] * empty)

@@ -34,15 +34,17 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Case(Row):
-    """A call whose results have to agree with the reference, in every mode.
+    """A call whose results have to agree with the reference.
 
     Args:
         call: The call.
         gradients: Compare gradients with respect to all floating-point arrays, too.
+        every_mode: Run it in every mode, not in the first alone.
     """
 
     call: Call
     gradients: bool = False
+    every_mode: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,16 @@ def beside_empty_state(xp: Any) -> Step:
     return step
 
 
+def dicts_without_tensors(xp: Any) -> Step:
+    """Use a state with dicts in it that hold no tensor, and put out such a dict."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0]["total"] + x
+        return {"total": total, "rest": {"none": None}}, [{**states[0], "total": total}]
+
+    return step
+
+
 X, Y = wave(2, 4, 3), wave(2, 4, 3, phase=2)
 S = wave(2, 3, phase=1)
 KEY = "Keras 3 on tensorflow and torch fails at nested inputs, on numpy it walks over the tuple."
@@ -246,5 +256,17 @@ ROWS = (
         rules=(2, 4),
         title="A state may be an empty nest, ().",
         call=Call(step=beside_empty_state, inputs=X, initial_states=[S, ()]),
+    ),
+    Case(
+        name="states-dict-without-tensors",
+        rules=(2, 4, 5),
+        title="In the plain mode a dict within a state or an output may hold no tensor.",
+        call=Call(
+            step=dicts_without_tensors,
+            inputs=X,
+            initial_states=[{"total": S, "empty": {}, "rest": {"none": None}}],
+        ),
+        # torch.compile cannot trace what optree does with such a dict.
+        every_mode=False,
     ),
 )
