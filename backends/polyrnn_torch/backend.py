@@ -4,6 +4,7 @@ The scan is why this is longer than a hundred lines: torch.compile would write o
 Python loop step by step, and take the longer to compile the more steps there are.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ class TorchBackend(Backend):
 
     The step is called once for each time step, and traced as often where torch.compile
     traces a training step. Where it traces for inference, the step is traced at most
-    ``2 * steps_per_round - 1`` times, however many time steps there are.
+    `longest_written_out` times, however many time steps there are.
     """
 
     tensor_type: ClassVar = torch.Tensor
@@ -32,6 +33,12 @@ class TorchBackend(Backend):
 
     steps_per_round: ClassVar[int] = 8
     """How many time steps a compiled loop takes at once, for each round has its price."""
+
+    longest_written_out: ClassVar[int] = 32
+    """Up to how many time steps a compiled loop is none: so few run faster written out.
+
+    At least ``2 * steps_per_round - 1``, which is what a scan may have written out.
+    """
 
     def transpose(self, x: Any) -> Any:
         return x.transpose(0, 1)
@@ -51,9 +58,11 @@ class TorchBackend(Backend):
             xs = [x.flip(0) for x in xs]
         length = xs[0].shape[0]
         # A length that is not static divides by one only.
-        size = self.steps_per_round if has_static_value(length) else 1
+        size, longest = 1, 1
+        if has_static_value(length):
+            size, longest = self.steps_per_round, self.longest_written_out
         remainder = length % size
-        head = length if unroll or length <= size else remainder or 1
+        head = length if unroll or length <= longest else remainder or 1
         walked, first = _walk(body, carry, [x[:head] for x in xs])
         if head == length:
             return walked, first
@@ -188,6 +197,8 @@ def _is_transformed() -> bool:
 
 def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, list[Any]]:
     """Scan over rounds of `size` steps, with a carry in which nothing is left to resolve."""
+    if not torch.compiler.is_exporting():
+        _allow_scalars()
     sizes = [None if entry is None else len(entry) for entry in carry]
 
     def one_round(leaves: Any, slices: Any) -> Any:
@@ -200,6 +211,18 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     start = _leaves(carry) or [xs[0].new_zeros(())]
     last, outputs = scan(one_round, _owned(start), rounds)
     return _carry(last, sizes), [y.flatten(0, 1) for y in outputs]
+
+
+@constant_in_traces
+def _allow_scalars() -> None:
+    """Let Inductor read the number of the round, by which it takes the slices of a scan.
+
+    Unless told ``fullgraph=True``, torch.compile lets no scalar be read in what it traces,
+    and Inductor fails on every scan for it. Where user code reads a scalar the graph still
+    breaks, for the tracer itself does not go by this setting.
+    """
+    symbols = torch._guards.TracingContext.get().fake_mode.shape_env
+    symbols.settings = dataclasses.replace(symbols.settings, allow_scalar_outputs=True)
 
 
 def _resolved(carry: Carry, following: Carry) -> Carry:

@@ -19,8 +19,8 @@ class TorchHarness(Harness):
         backend: The backend under test.
 
     The compiler stops short of generating code, which would take most of the time and is
-    tested by polyrnn on fewer cases; and rounds are short, so that the short walks of the
-    suite are scanned.
+    tested by polyrnn on fewer cases; and few steps are written out, so that the short
+    walks of the suite are scanned.
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {
@@ -61,7 +61,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*tensors: Any) -> Any:
         # What was compiled before would count against the limit of compilations.
         torch.compiler.reset()
-        with mock.patch.object(TorchBackend, "steps_per_round", 2):
+        with mock.patch.multiple(TorchBackend, steps_per_round=2, longest_written_out=2):
             try:
                 return whole(*tensors)
             except torch._dynamo.exc.Unsupported:

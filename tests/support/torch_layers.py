@@ -1,4 +1,4 @@
-"""A small layer in float64 for the tests of torch, and a compiler that shows its graphs."""
+"""A small layer for the tests of torch, and a compiler that shows its graphs."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,12 +16,15 @@ class Memory:
     Args:
         seed: Of its weights.
         trained: Whether gradients flow to its weights.
+        dtype: Of its weights and states.
     """
 
-    def __init__(self, seed: int, trained: bool = False) -> None:
+    def __init__(
+        self, seed: int, trained: bool = False, dtype: torch.dtype = torch.float64
+    ) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.weights = [
-            torch.randn(SIZE, 4 * SIZE, dtype=torch.float64, generator=generator)
+            torch.randn(SIZE, 4 * SIZE, dtype=dtype, generator=generator)
             .mul(0.5)
             .requires_grad_(trained)
             for _ in range(2)
@@ -38,7 +41,7 @@ class Memory:
 
     def __call__(self, inputs: Any, **options: Any) -> tuple[Any, Any, list[Any]]:
         """Walk inputs of shape (batch, time, size), from states of 0.1."""
-        start = torch.full((BATCH, SIZE), 0.1, dtype=torch.float64)
+        start = torch.full((BATCH, SIZE), 0.1, dtype=self.weights[0].dtype)
         return polyrnn.rnn(self.step, inputs, [start, start], **options)
 
 

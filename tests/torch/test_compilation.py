@@ -15,6 +15,7 @@ import polyrnn
 from polyrnn_torch.backend import TorchBackend
 
 ROUND = TorchBackend.steps_per_round
+LONGEST = TorchBackend.longest_written_out
 
 
 def walked(memory: Memory, **options: Any) -> Callable[[Any, Any], list[torch.Tensor]]:
@@ -29,7 +30,7 @@ def traced_steps(graphs: Graphs) -> int:
     return sum(node.target == "chunk" for node in nodes(graphs.kept[-1]))
 
 
-@pytest.mark.parametrize("time", [1, 2, ROUND, ROUND + 1, 2 * ROUND, 2 * ROUND + 3, 100])
+@pytest.mark.parametrize("time", [1, 2, LONGEST, LONGEST + 1, LONGEST + ROUND, 100])
 @pytest.mark.parametrize(
     "options",
     [
@@ -46,18 +47,19 @@ def test_a_scan_gives_what_the_loop_gives(
     compiled = torch.compile(walk, fullgraph=True, backend=graphs)
     arguments = (sequence(time), mask(time))
     torch.testing.assert_close(compiled(*arguments), walk(*arguments))
-    assert traced_steps(graphs) <= 2 * ROUND - 1
-    assert any("scan" in str(node.target) for node in nodes(graphs.kept[-1])) == (time > ROUND)
+    assert traced_steps(graphs) <= LONGEST
+    assert any("scan" in str(node.target) for node in nodes(graphs.kept[-1])) == (time > LONGEST)
 
 
 @pytest.mark.parametrize(
     ("time", "options", "trained", "steps"),
     [
-        (ROUND, {}, False, ROUND),
+        (LONGEST, {}, False, LONGEST),
         (ROUND * 50, {}, False, ROUND + 1),
         (ROUND * 50 + 3, {}, False, ROUND + 3),
-        (30, {"unroll": True}, False, 30),
-        (30, {}, True, 30),
+        (ROUND * 50 - 1, {}, False, 2 * ROUND - 1),
+        (LONGEST + 1, {"unroll": True}, False, LONGEST + 1),
+        (LONGEST + 1, {}, True, LONGEST + 1),
     ],
 )
 def test_how_often_the_step_is_traced(
@@ -75,9 +77,21 @@ def test_weights_that_are_trained_without_gradients_are_scanned(graphs: Graphs) 
     assert traced_steps(graphs) < 2 * ROUND
 
 
+def test_a_scan_leaves_the_scalars_that_a_call_reads_as_they_are(graphs: Graphs) -> None:
+    walk = walked(Memory(0))
+
+    def count(inputs: Any) -> Any:
+        last = walk(inputs, None)[0]
+        return last * int((last > 0).sum())
+
+    inputs = sequence(100)
+    torch.testing.assert_close(torch.compile(count, backend=graphs)(inputs), count(inputs))
+    assert len(graphs.kept) == 2
+
+
 @pytest.mark.parametrize("gradient_by", ["inputs", "states", "constants", "late"])
 def test_whatever_is_differentiated_is_found(graphs: Graphs, gradient_by: str) -> None:
-    time = 3 * ROUND
+    time = LONGEST + 1
     inputs, start = torch.ones(2, time, 3), torch.ones(2, 3)
     weight, late = torch.ones(3), torch.ones(3)
     by_name = {"inputs": inputs, "states": start, "constants": weight, "late": late}
@@ -189,7 +203,7 @@ def test_a_fresh_step_compiles_nothing_anew(graphs: Graphs) -> None:
     compiled = torch.compile(walk, fullgraph=True, backend=graphs)
     for factor in (1.0, 2.0):
         weight = torch.full((SIZE,), factor, dtype=torch.float64)
-        inputs = sequence(20)
+        inputs = sequence(100)
         torch.testing.assert_close(compiled(inputs, weight), inputs.sum(1) * factor)
     assert len(graphs.kept) == 1
 
@@ -219,7 +233,7 @@ def test_errors_come_through() -> None:
 
     text = r"^state \[0\]: step returned float32 \(3, 4\) for float64 \(3, 4\)$"
     with pytest.raises(ValueError, match=text):
-        walk(sequence(20))
+        walk(sequence(100))
 
 
 def test_a_step_that_writes_outside_is_unrolled_on_request() -> None:
@@ -234,7 +248,7 @@ def test_a_step_that_writes_outside_is_unrolled_on_request() -> None:
 
     compiled = torch.compile(walk, fullgraph=True, backend="eager")
     with pytest.raises(torch._dynamo.exc.UncapturedHigherOrderOpError, match="side effect"):
-        compiled(sequence(20), False)
+        compiled(sequence(40), False)
     seen.clear()
-    torch.testing.assert_close(compiled(sequence(20), True), sequence(20))
-    assert len(seen) == 20
+    torch.testing.assert_close(compiled(sequence(40), True), sequence(40))
+    assert len(seen) == 40

@@ -18,6 +18,7 @@ TIME = 5
 def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let few steps be more than the compiler is given to write out."""
     monkeypatch.setattr(TorchBackend, "steps_per_round", 2)
+    monkeypatch.setattr(TorchBackend, "longest_written_out", 3)
 
 
 def two_layers(first: Memory, second: Memory, inputs: Any, valid: Any) -> list[Any]:
@@ -47,3 +48,24 @@ def test_gradients_of_layers_one_upon_the_other() -> None:
     got = torch.autograd.grad(compiled(*layers, inputs, valid), wanted)
     expected = torch.autograd.grad(loss(*layers, inputs, valid), wanted)
     torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("time", "dtype"),
+    [(3, torch.float32), (8, torch.float64), (41, torch.float32), (41, torch.float64)],
+)
+def test_inference_needs_no_option(time: int, dtype: torch.dtype) -> None:
+    memory = Memory(0, trained=True, dtype=dtype)
+
+    @torch.no_grad()
+    def walks(inputs: Any, valid: Any) -> list[Any]:
+        plain, masked = memory(inputs), memory(inputs, mask=valid)
+        backwards = memory(inputs, mask=valid, go_backwards=True)
+        return [*tensors(plain), *tensors(masked), *tensors(backwards)]
+
+    arguments = (sequence(time).to(dtype), mask(time))
+    graph_breaks = torch._dynamo.utils.counters["graph_break"]
+    graph_breaks.clear()
+    got = torch.compile(walks)(*arguments)
+    torch.testing.assert_close(got, walks(*arguments))
+    assert not graph_breaks
