@@ -68,7 +68,8 @@ class TorchFramework(Framework):
 
 
 def _compiled(mode: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    return torch.compile(function) if mode == "compile" else function
+    # Written out by hand, a loop has to be compiled for each length anew; so are the others.
+    return torch.compile(function, dynamic=False) if mode == "compile" else function
 
 
 def _ready(results: list[Tensor]) -> list[Tensor]:

@@ -16,12 +16,13 @@ class WorkerError(RuntimeError):
     """The process that measured a backend ended before it was done."""
 
 
-def environment(backend: str, threads: int) -> dict[str, str]:
+def environment(backend: str, threads: int, *, cold: bool = False) -> dict[str, str]:
     """Give the environment of a worker: what must be settled before a framework is imported.
 
     Args:
         backend: The backend it measures.
         threads: How many threads its framework may compute with.
+        cold: Whether it may use nothing that other processes compiled.
 
     Returns:
         A copy of this environment, with more in it.
@@ -36,6 +37,8 @@ def environment(backend: str, threads: int) -> dict[str, str]:
     settled["XLA_FLAGS"] = flags.strip()
     settled["KERAS_BACKEND"] = backend
     settled["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if cold:
+        settled["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
     # A choice made outside must not reach a worker that compares backends.
     return {k: v for k, v in os.environ.items() if k != "POLYRNN_BACKEND"} | settled
 
@@ -59,7 +62,11 @@ def events(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=printed,
-            env=environment(request["backend"], request["threads"]),
+            env=environment(
+                request["backend"],
+                request["threads"],
+                cold=request.get("probe") == "first_call",
+            ),
             text=True,
         ) as worker,
     ):

@@ -153,6 +153,21 @@ class TestWorkers:
         assert "POLYRNN_BACKEND" not in settled
         assert launch.environment("jax", 4)["XLA_FLAGS"] == "--xla_of_the_user"
 
+    @pytest.mark.parametrize(("probe", "cold"), [("first_call", "1"), ("growth", None)])
+    def test_a_first_call_finds_nothing_compiled(
+        self, probe: str, cold: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "showing.py").write_text(
+            "import json, os\n"
+            "print(json.dumps(os.environ.get('TORCHINDUCTOR_FORCE_DISABLE_CACHES')))\n"
+        )
+        monkeypatch.setattr(launch, "WORKER", "showing")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.delenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", raising=False)
+        request = {"backend": "torch", "threads": 1, "probe": probe}
+        shown: list[Any] = list(launch.events(request))
+        assert shown == [cold]
+
 
 class TestMistakes:
     @pytest.mark.parametrize(
