@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from types import ModuleType
 from typing import Any, ClassVar, TypeAlias
 
@@ -60,6 +61,9 @@ class BackendInfo:
         # A forgotten comma makes a string of it, whose letters would pass for modules.
         if not isinstance(self.modules, tuple) or not self.modules:
             raise TypeError(f"modules: expected a tuple of names, got {self.modules!r}")
+
+
+_SPEC = attrgetter("__class__", "dtype", "shape")
 
 
 class Backend(ABC):
@@ -171,6 +175,43 @@ class Backend(ABC):
         Returns:
             ``x[steps[b], b]`` for each sample, of shape ``(batch, ...)``.
         """
+
+    def ones_like(self, x: Tensor) -> Tensor:
+        """Give ones with the shape, dtype and device of a tensor."""
+        return self.namespace.ones_like(x)
+
+    @property
+    def spec(self) -> Callable[[Tensor], tuple[Any, ...]]:
+        """What tells of a tensor all that has to stay the same from step to step.
+
+        It is asked for each tensor at each step. Where it differs a closer look is taken.
+        """
+        return _SPEC
+
+    def detach(self, x: Tensor) -> Tensor:
+        """Give the same values with no gradient; the tensor itself where there are none."""
+        return x
+
+    def fills_forward(self) -> bool:
+        """Tell whether outputs that masked steps repeat are filled in after the loop.
+
+        `forward_fill` then saves a `select` at each step. That is quicker where the loop is
+        one in Python, and slower where a compiler makes one kernel of a step.
+        """
+        return False
+
+    def forward_fill(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Give each entry that is masked the last one before it that is not.
+
+        Args:
+            x: A stacked output, of shape ``(time, batch, ...)``. Nobody else has it, so it
+                may be written into.
+            mask: Boolean, of shape ``(time, batch)``. The first entries count as not masked.
+
+        Returns:
+            A tensor with the shape and dtype of `x`.
+        """
+        raise NotImplementedError
 
     def flip(self, x: Tensor) -> Tensor:
         """Reverse the first axis."""

@@ -118,12 +118,11 @@ def without_padding(backend: Backend, mask: Tensor, x: Tensor) -> Tensor:
     if backend.shape(mask)[1] == 0:  # type: ignore[index]  # the rank is known: it was checked
         return x
     first = backend.first_true(mask)
-    sample, valid = backend.take(x, first), backend.take(mask, first)
+    # What is filled in comes to nothing, so that its gradient is zero: none need be taken.
+    sample, valid = backend.take(backend.detach(x), first), backend.take(mask, first)
     first = backend.first_true(valid[:, None])
     other = backend.take(sample[:, None, ...], first)
     any_valid = backend.take(valid[:, None], first)
-    nothing = backend.select(any_valid & ~any_valid, other, None)
-    if backend.dtype_name(x).startswith(("float", "bfloat", "complex")):
-        nothing = nothing + 1
-    other = backend.select(any_valid, other, nothing)
+    is_float = backend.dtype_name(x).startswith(("float", "bfloat", "complex"))
+    other = backend.select(any_valid, other, backend.ones_like(other) if is_float else None)
     return backend.select(mask, x, backend.select(valid, sample, other))

@@ -7,7 +7,7 @@ from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend, Tensor
 from polyrnn.plan import Plan, make_plan
 from polyrnn.selection import choose
-from polyrnn.stepping import Step, loop_inputs, make_body
+from polyrnn.stepping import Step, fills_forward, loop_inputs, make_body
 
 
 @left_alone
@@ -169,15 +169,21 @@ def _results(
     """Give the leaves of the last output and of the outputs, in the layout of the inputs."""
     backend = plan.backend
     if plan.mask is not None and plan.zero_output_for_mask:
-        walked = backend.flip(plan.mask) if plan.reverse else plan.mask
+        walked = _walked_mask(plan)
         stacked = [backend.select(walked, output) for output in stacked]
-        if held is not None:
-            held = [backend.select(walked[-1, ...], output) for output in held]
-    last = held if held is not None else [output[-1, ...] for output in stacked]
+        held = held and [backend.select(walked[-1, ...], output) for output in held]
+    elif fills_forward(plan):
+        walked = _walked_mask(plan)
+        stacked = [backend.forward_fill(output, walked) for output in stacked]
+    last = held or [output[-1, ...] for output in stacked]
     outputs = stacked if plan.return_all_outputs else [output[None, ...] for output in last]
     if not plan.time_major:
         outputs = [_batch_major(backend, output) for output in outputs]
     return last, outputs
+
+
+def _walked_mask(plan: Plan) -> Tensor:
+    return plan.backend.flip(plan.mask) if plan.reverse else plan.mask
 
 
 def _batch_major(backend: Backend, output: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The body of the loop: calls the step, holds it to its word, and applies the mask."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from polyrnn import nests
 from polyrnn.backend import Backend, Body, Carry, Tensor
@@ -17,13 +17,20 @@ class _Spec(NamedTuple):
     dtype: Any
     shape: Any
 
+    @classmethod
+    def of(cls, leaf: Tensor) -> "_Spec":
+        return cls(leaf.dtype, leaf.shape)
+
 
 # A tuple, because the union of two types would be made anew at each step.
 _SEQUENCE = (tuple, list)
 
+Results: TypeAlias = tuple[list[Tensor], list[Tensor]]
+"""The leaves of an output, and those of the new states."""
+
 
 class Step:
-    """The step function of a plan, from flat lists of tensors to flat lists of tensors.
+    """What the step function of a plan takes and returns, as flat lists of tensors.
 
     Args:
         plan: The plan of the call.
@@ -34,12 +41,10 @@ class Step:
     def __init__(self, plan: Plan) -> None:
         self.output_structure: Any = None
         self._output_specs: list[_Spec] = []
-        self._state_specs = [_Spec(state.dtype, state.shape) for state in plan.states]
+        self._state_specs = [_Spec.of(state) for state in plan.states]
         self._plan = plan
         self._backend = plan.backend
         self._kind = plan.backend.tensor_type
-        self._step_function = plan.step_function
-        self._constants = list(plan.constants)
         self._states = plan.backend.unflatten(plan.states_structure, plan.states)
         self._plain_states = len(self._states) == len(plan.states) and all(
             isinstance(state, self._kind) for state in self._states
@@ -47,54 +52,54 @@ class Step:
         self._plain_arguments = self._plain_states and _is_plain(
             plan.backend, plan.inputs_structure, plan.inputs
         )
-        self._plain_results = False
-        self._plain_specs: list[_Spec] = []
+        self._plain_specs: list[tuple[Any, ...]] = []
 
-    def __call__(
-        self, slices: list[Tensor], states: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Call the step once; give the leaves of its output and of its new states.
+    def calls(self) -> Callable[[list[Tensor], list[Tensor]], Results]:
+        """Make the function that calls the step once.
 
-        Args:
-            slices: The leaves of the inputs, and whatever comes after them.
-            states: The leaves of the states.
+        Returns:
+            Called with the leaves of the inputs (and whatever comes after them) and those
+            of the states; gives the leaves of the output and of the new states.
         """
-        # An eager step takes tens of microseconds, so that whatever is done here shows.
-        # Where there is nothing to take apart, nothing is, and one pass checks all.
-        if self._plain_arguments:
-            result = self._step_function(slices[0], states + self._constants)
-        else:
-            result = self._step_function(*self._put_together(slices, states))
+        # An eager step takes tens of microseconds, so that whatever is done at each shows.
+        # Where there is nothing to take apart, nothing is, and one look tells that all is
+        # as it was at the first step.
+        step_function, constants = self._plan.step_function, list(self._plan.constants)
+        plain, put_together, read = self._plain_arguments, self._put_together, self._read
+        spec, specs = self._backend.spec, self._plain_specs
+
+        def call(slices: "list[Tensor]", states: "list[Tensor]") -> Results:
+            if plain:
+                result = step_function(slices[0], states + constants)
+            else:
+                result = step_function(*put_together(slices, states))
+            if specs and type(result) is tuple and len(result) == 2:
+                output, new_states = result
+                if type(new_states) in _SEQUENCE:
+                    leaves = [output, *new_states]
+                    try:
+                        if [spec(leaf) for leaf in leaves] == specs:
+                            return leaves[:1], leaves[1:]
+                    except AttributeError:
+                        pass  # What is no tensor may still be made one.
+            return read(result)
+
+        return call
+
+    def _read(self, result: Any) -> Results:
         if not isinstance(result, _SEQUENCE) or len(result) != 2:
             raise ValueError(
                 "step_function: expected it to return (output, new_states), got "
                 f"{_describe(self._backend, result)}"
             )
         output, new_states = result
-        if self._plain_results and isinstance(new_states, _SEQUENCE):
-            leaves = [output, *new_states]
-            if self._is_as_before(leaves):
-                return leaves[:1], leaves[1:]
         return self._output_leaves(output), self._state_leaves(new_states)
-
-    def _is_as_before(self, leaves: list[Any]) -> bool:
-        """Tell whether the leaves of a plain output and of plain states need no second look."""
-        specs, kind = self._plain_specs, self._kind
-        if len(leaves) != len(specs):
-            return False
-        for new, (dtype, shape) in zip(leaves, specs, strict=True):
-            if not isinstance(new, kind) or new.shape != shape:
-                return False
-            # Most frameworks have one object for a dtype, and some compare it slowly.
-            if new.dtype is not dtype and new.dtype != dtype:
-                return False
-        return True
 
     def _put_together(self, slices: list[Tensor], states: list[Tensor]) -> tuple[Any, list[Any]]:
         plan, unflatten = self._plan, self._backend.unflatten
         x = unflatten(plan.inputs_structure, slices[: len(plan.inputs)])
         handed = states if self._plain_states else unflatten(plan.states_structure, states)
-        return x, [*handed, *self._constants]
+        return x, [*handed, *plan.constants]
 
     def _state_leaves(self, new_states: Any) -> list[Tensor]:
         if (
@@ -140,9 +145,9 @@ class Step:
                 for p, leaf in enumerate(leaves)
             ]
             self._check_batch(leaves, structure)
-            self._output_specs = [_Spec(leaf.dtype, leaf.shape) for leaf in leaves]
-            self._plain_specs = [*self._output_specs, *self._state_specs]
-            self._plain_results = self._plain_states and isinstance(output, self._kind)
+            self._output_specs = [_Spec.of(leaf) for leaf in leaves]
+            if self._plain_states and isinstance(output, self._kind):
+                self._plain_specs += map(self._backend.spec, leaves + self._plan.states)
             self.output_structure = structure
             return leaves
         if structure != self.output_structure:
@@ -195,7 +200,8 @@ def make_body(plan: Plan, step: Step) -> Body:
     """Make the body that a backend loops over the inputs and masks of a plan.
 
     Its carry is ``(states, held)``: `held` is the output of the step before, where a
-    masked step repeats it or where only the last output is wanted; else `None`.
+    masked step repeats it or where only the last output is wanted; else `None`, or an
+    empty list once there was an output, where masked steps repeat it after the loop.
 
     Args:
         plan: The plan of the call.
@@ -204,34 +210,51 @@ def make_body(plan: Plan, step: Step) -> Body:
     Returns:
         The body; its slices are those of `loop_inputs`.
     """
+    call = step.calls()
     select = plan.backend.select
     input_count = len(plan.inputs)
     masked = plan.mask is not None
+    all_outputs = plan.return_all_outputs
     repeats = masked and not plan.zero_output_for_mask
-    carries_output = repeats or not plan.return_all_outputs
+    repeats_here = repeats and not fills_forward(plan)
+    carries_output = repeats_here or not all_outputs
+    not_carried: Any = [] if repeats and not repeats_here else None
     ranks = _mask_ranks(plan)
     state_masks = [input_count + ranks.index(_rank(plan, state)) for state in plan.states]
 
     # Quoted, because torch.compile meets this definition and cannot subscript types.
     def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
         states, held = carry
-        assert states is not None
-        output, new_states = step(slices, states)
+        output, new_states = call(slices, states)  # type: ignore[arg-type]  # never `None`
         if masked:
             new_states = [
                 select(slices[position], new, old)
-                for position, new, old in zip(state_masks, new_states, states, strict=True)
+                for position, new, old in zip(state_masks, new_states, states, strict=True)  # type: ignore[arg-type]
             ]
-        if repeats:
+        if repeats and (repeats_here or held is None):
             mask = slices[input_count]
             before = held if held is not None else [None] * len(output)
             output = [select(mask, new, old) for new, old in zip(output, before, strict=True)]
         return (
-            (new_states, output if carries_output else None),
-            output if plan.return_all_outputs else [],
+            (new_states, output if carries_output else not_carried),
+            output if all_outputs else [],
         )
 
     return body
+
+
+def fills_forward(plan: Plan) -> bool:
+    """Tell whether the outputs that masked steps repeat are filled in after the loop.
+
+    The first output is then zeros where it is masked, and stands for all that come
+    before the first valid one.
+    """
+    return (
+        plan.mask is not None
+        and not plan.zero_output_for_mask
+        and plan.return_all_outputs
+        and plan.backend.fills_forward()
+    )
 
 
 def loop_inputs(plan: Plan) -> list[Tensor]:

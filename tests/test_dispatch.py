@@ -127,6 +127,8 @@ class TestMaskedCall:
         before = computing(backend)[: computing(backend).index("loop")]
         assert Counter(before)["first_true"] == 2
         assert Counter(before)["take"] == 4
+        (detached,) = backend.called("detach")
+        assert detached.arguments == ((TIME, BATCH, DEPTH),)
         after = computing(backend)[computing(backend).index("loop") :]
         assert set(after) == {"loop", "select", "transpose"}
 
@@ -182,6 +184,29 @@ class TestMaskedCall:
         carries = [recorded.arguments[0] for recorded in backend.called("body")]
         state = [(BATCH, DEPTH)]
         assert carries == [(state, None)] + [(state, [(BATCH, DEPTH)])] * (TIME - 1)
+
+    def test_outputs_are_filled_once_after_the_loop_where_a_backend_can(self) -> None:
+        backend = RecordingBackend(fills=True)
+        call(backend, mask=MASK, go_backwards=True)
+        plain = (BATCH,)
+        state = ((BATCH, 1), (BATCH, DEPTH), (BATCH, DEPTH))
+        first = (plain, (BATCH, DEPTH), None)
+        assert _selects_of_steps(backend) == [[state, first]] + [[state]] * (TIME - 1)
+        carries = [recorded.arguments[0][1] for recorded in backend.called("body")]
+        assert carries == [None] + [[]] * (TIME - 1)
+        filled = [recorded.arguments for recorded in backend.called("forward_fill")]
+        assert filled == [((TIME, BATCH, DEPTH), (TIME, BATCH))]
+        assert backend.called("flip")
+
+    @pytest.mark.parametrize(
+        "changes", [{"mask": None}, {"return_all_outputs": False}, {"zero_output_for_mask": True}]
+    )
+    def test_nothing_is_filled_where_nothing_is_repeated_or_kept(
+        self, changes: dict[str, Any]
+    ) -> None:
+        backend = RecordingBackend(fills=True)
+        call(backend, **{"mask": MASK, **changes})
+        assert not backend.called("forward_fill")
 
     def test_zeroed_outputs_are_selected_once_after_the_loop(
         self, backend: RecordingBackend

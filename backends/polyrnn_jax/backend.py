@@ -82,6 +82,9 @@ class JaxBackend(Backend):
     def take(self, x: Any, steps: Any) -> Any:
         return _compiled_take(x, steps)
 
+    def detach(self, x: Any) -> Any:
+        return lax.stop_gradient(x)
+
     def flip(self, x: Any) -> Any:
         return jnp.flip(x, 0)
 

@@ -7,6 +7,9 @@ import numpy as np
 from polyrnn import Backend
 from polyrnn.backend import Body, Carry
 
+BLOCK = 16
+"""How many time steps of an output are filled at once, which takes memory for as many."""
+
 
 class NumpyBackend(Backend):
     """Computes with numpy arrays; the step is called once for each time step."""
@@ -28,10 +31,10 @@ class NumpyBackend(Backend):
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
         length = len(xs[0])
+        steps = zip(*[x[::-1] if reverse else x for x in xs], strict=True)
         stacked: list[Any] = []
-        for position in range(length):
-            step = length - 1 - position if reverse else position
-            carry, outputs = body(carry, [x[step] for x in xs])
+        for position, slices in enumerate(map(list, steps)):
+            carry, outputs = body(carry, slices)
             if position == 0:
                 stacked = [np.empty((length, *y.shape), y.dtype) for y in outputs]
             for whole, y in zip(stacked, outputs, strict=True):
@@ -52,6 +55,18 @@ class NumpyBackend(Backend):
 
     def take(self, x: Any, steps: Any) -> Any:
         return x[steps, np.arange(x.shape[1])]
+
+    def fills_forward(self) -> bool:
+        return True
+
+    def forward_fill(self, x: Any, mask: Any) -> Any:
+        steps = np.maximum.accumulate(np.where(mask, np.arange(len(mask))[:, None], 0))
+        samples = np.arange(x.shape[1])
+        # From the last block on, in place: what a block takes from stands before it.
+        for end in range(len(x), 0, -BLOCK):
+            block = slice(max(end - BLOCK, 0), end)
+            x[block] = x[steps[block], samples]
+        return x
 
     def devices(self) -> list[str]:
         return ["cpu"]

@@ -5,7 +5,7 @@ as its namespace in `polyrnn_tensorflow.functions`. The backend is larger than t
 others because TensorFlow executes in two ways, and knows a size, or a rank, or not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import optree
@@ -33,6 +33,10 @@ class TensorFlowBackend(Backend):
     namespace: ClassVar = functions
     expands_masks: ClassVar = False
 
+    @property
+    def spec(self) -> Callable[[Any], tuple[Any, ...]]:
+        return _spec
+
     def transpose(self, x: Any) -> Any:
         rank = x.shape.rank
         rest = tf.range(2, tf.rank(x)) if rank is None else range(2, rank)
@@ -54,6 +58,9 @@ class TensorFlowBackend(Backend):
 
     def flip(self, x: Any) -> Any:
         return tf.reverse(x, [0])
+
+    def detach(self, x: Any) -> Any:
+        return tf.stop_gradient(x)
 
     def loop(
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
@@ -107,6 +114,11 @@ class TensorFlowBackend(Backend):
             # give back a plain one, so the structure had better be that of a plain one.
             leaves, structure = nests.flatten(nests.unflatten(structure, leaves))
         return leaves, structure
+
+
+def _spec(x: Any) -> tuple[Any, ...]:
+    # The shape of an eager tensor is made of Python objects when it is first asked for.
+    return type(x), x.dtype, x._shape_tuple()
 
 
 def _slices(x: Any, reverse: bool) -> Iterator[Any]:

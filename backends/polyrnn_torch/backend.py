@@ -5,7 +5,8 @@ Python loop step by step, and take the longer to compile the more steps there ar
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,6 +40,10 @@ class TorchBackend(Backend):
 
     At least ``2 * steps_per_round - 1``, which is what a scan may have written out.
     """
+
+    @property
+    def spec(self) -> Callable[[Any], tuple[Any, ...]]:
+        return _spec if torch.compiler.is_compiling() else super().spec
 
     def transpose(self, x: Any) -> Any:
         return x.transpose(0, 1)
@@ -103,6 +108,20 @@ class TorchBackend(Backend):
     def take(self, x: Any, steps: Any) -> Any:
         return x[steps, torch.arange(x.shape[1], device=x.device)]
 
+    def detach(self, x: Any) -> Any:
+        return x.detach()
+
+    def fills_forward(self) -> bool:
+        return not torch.compiler.is_compiling()
+
+    def forward_fill(self, x: Any, mask: Any) -> Any:
+        time, batch = mask.shape
+        steps = torch.arange(time, device=x.device)[:, None]
+        steps = torch.where(mask, steps, 0).cummax(0).values
+        # One index for whole rows is quicker than two, and so is its gradient.
+        rows = (steps * batch + torch.arange(batch, device=x.device)).flatten()
+        return x.flatten(0, 1).index_select(0, rows).unflatten(0, (time, batch))
+
     def flip(self, x: Any) -> Any:
         return x.flip(0)
 
@@ -126,6 +145,11 @@ class TorchBackend(Backend):
 
     def paths(self, structure: Any) -> list[str]:
         return super().paths(structure.known)
+
+
+def _spec(x: Any) -> tuple[Any, ...]:
+    # What tells it elsewhere torch.compile cannot trace.
+    return type(x), x.dtype, x.shape
 
 
 class _Structure:
@@ -164,16 +188,20 @@ def _from_numpy(value: Any) -> torch.Tensor:
 def _steps(xs: list[Any], reverse: bool) -> Iterator[list[Any]]:
     """Slice block by block: slices are small, but not when there are very many of them."""
     blocks = list(zip(*[x.split(256) for x in xs], strict=True))
-    for block in reversed(blocks) if reverse else blocks:
-        slices: list[Sequence[Any]] = [x.unbind(0) for x in block]
-        if reverse:
-            slices = [each[::-1] for each in slices]
-        yield from map(list, zip(*slices, strict=True))
+    slices = map(_reversed_slices if reverse else _slices, blocks[:: -1 if reverse else 1])
+    return map(list, chain.from_iterable(slices))
+
+
+def _slices(block: Sequence[Any]) -> Iterator[Any]:
+    return zip(*[x.unbind(0) for x in block], strict=True)
+
+
+def _reversed_slices(block: Sequence[Any]) -> Iterator[Any]:
+    return zip(*[x.unbind(0)[::-1] for x in block], strict=True)
 
 
 def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]]:
-    steps = zip(*[x.unbind(0) for x in xs], strict=True)
-    return python_loop(body, carry, map(list, steps), torch.stack)
+    return python_loop(body, carry, map(list, _slices(xs)), torch.stack)
 
 
 def _is_differentiated(leaves: list[Any]) -> bool:

@@ -206,7 +206,7 @@ PRIMITIVES = {
             "masked-output-starts-at-zeros",
             looping(hold_the_first_states),
         ),
-        ("It holds no output.", "masked-output-repeats", looping(forget_the_held_output)),
+        ("It holds no output.", "masked-output-last-only", looping(forget_the_held_output)),
         (
             "All its outputs are the last one.",
             "inputs-tensor",
@@ -288,6 +288,31 @@ PRIMITIVES = {
             lambda right: lambda self, x: tuple(None for _ in right(self, x)),
         ),
     ],
+    "forward_fill": [
+        ("It fills nothing.", "masked-output-repeats", lambda _: lambda self, x, mask: x),
+        (
+            "It fills with the step before, valid or not.",
+            "masked-output-repeats",
+            lambda _: lambda self, x, mask: np.where(_like(mask, x), x, np.roll(x, 1, 0)),
+        ),
+        (
+            "It fills with zeros.",
+            "masked-output-repeats",
+            lambda _: lambda self, x, mask: np.where(_like(mask, x), x, x.dtype.type(0)),
+        ),
+        (
+            "It fills each block for itself.",
+            "masked-output-repeats-long",
+            lambda right: (
+                lambda self, x, mask: np.concatenate(
+                    [
+                        right(self, x[at : at + 16], mask[at : at + 16])
+                        for at in range(0, len(x), 16)
+                    ]
+                )
+            ),
+        ),
+    ],
     "dtype_name": [
         (
             "It names the dtype in the framework's own way.",
@@ -303,6 +328,10 @@ PRIMITIVES = {
         ),
     ],
 }
+
+
+def _like(mask: Any, x: Any) -> Any:
+    return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
 
 
 def _narrowed(array: Any) -> Any:

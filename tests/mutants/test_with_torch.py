@@ -96,6 +96,24 @@ MUTANTS = [
         zeros_where_all_is_masked,
     ),
     Mutant(
+        "Ones are zeros.",
+        "padding-log-zeros-all",
+        TorchBackend,
+        "ones_like",
+        lambda _: lambda self, x: torch.zeros_like(x),
+    ),
+    Mutant(
+        "No gradient passes through what masked steps repeat.",
+        "masked-output-repeats",
+        TorchBackend,
+        "forward_fill",
+        lambda right: (
+            lambda self, x, mask: torch.where(
+                mask.reshape(mask.shape + (1,) * (x.ndim - 2)), x, right(self, x.detach(), mask)
+            )
+        ),
+    ),
+    Mutant(
         "A sample without a valid step is filled with ones.",
         "padding-distant-nan-row",
         plan,

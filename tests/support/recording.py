@@ -61,28 +61,12 @@ class Tensor:
         self._backend.record("index", self, index)
         return Tensor(self._backend, self._array[index])
 
-    def __and__(self, other: "Tensor") -> "Tensor":
-        return Tensor(self._backend, self._booleans() & other._booleans())
-
-    def __invert__(self) -> "Tensor":
-        return Tensor(self._backend, ~self._booleans())
-
-    def _booleans(self) -> Any:
-        if self._array.dtype != bool:
-            raise OutsideTheContractError(f"& or ~ of {self._array.dtype}")
-        return self._array
-
-    def __add__(self, other: Any) -> "Tensor":
-        if other != 1 or self._array.dtype.kind not in "fc":
-            raise OutsideTheContractError(f"{self._array.dtype} + {other!r}")
-        return Tensor(self._backend, self._array + self._array.dtype.type(1))
-
     def _refuse(self, *arguments: Any) -> Any:
         raise OutsideTheContractError(f"asked a tensor more than the contract grants: {arguments}")
 
     __array__ = __bool__ = __complex__ = __float__ = __index__ = __int__ = _refuse
     __contains__ = __eq__ = __iter__ = __len__ = __ne__ = __repr__ = __str__ = _refuse
-    __getattr__ = __setitem__ = _refuse
+    __add__ = __and__ = __invert__ = __getattr__ = __setitem__ = _refuse
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -94,12 +78,17 @@ class Recorded(NamedTuple):
 
 
 class RecordingBackend(Backend):
-    """Computes with numpy; `calls` is what it was asked, in order."""
+    """Computes with numpy; `calls` is what it was asked, in order.
+
+    Args:
+        fills: What it answers to `fills_forward`.
+    """
 
     tensor_type: ClassVar[Any] = Tensor
     namespace: ClassVar[Any] = np
 
-    def __init__(self) -> None:
+    def __init__(self, fills: bool = False) -> None:
+        self.fills = fills
         self.calls: list[Recorded] = []
         self._numpy = polyrnn_numpy.backend.NumpyBackend()
 
@@ -155,6 +144,21 @@ class RecordingBackend(Backend):
     def take(self, x: Any, steps: Any) -> Any:
         self.record("take", x, steps)
         return self.tensor(self._numpy.take(x._array, steps._array))
+
+    def ones_like(self, x: Any) -> Any:
+        self.record("ones_like", x)
+        return self.tensor(np.ones_like(x._array))
+
+    def detach(self, x: Any) -> Any:
+        self.record("detach", x)
+        return x
+
+    def fills_forward(self) -> bool:
+        return self.fills
+
+    def forward_fill(self, x: Any, mask: Any) -> Any:
+        self.record("forward_fill", x, mask)
+        return self.tensor(self._numpy.forward_fill(x._array.copy(), mask._array))
 
     def flip(self, x: Any) -> Any:
         self.record("flip", x)

@@ -84,3 +84,6 @@ class WrappedBackend(Backend):
 
     def take(self, x: Any, steps: Any) -> Any:
         return self._wrap(self._numpy.take(x.array, steps.array))
+
+    def ones_like(self, x: Any) -> Any:
+        return self._wrap(np.ones_like(x.array))

@@ -15,6 +15,8 @@ MASK = np.array(
     [[True, True, False, False], [False, True, False, True], [False, False, False, False]]
 )
 WEIGHTS = (wave(2, 2), wave(2, 2, phase=3))
+LONG_TIME = np.arange(40)
+LONG_MASK = np.stack([LONG_TIME % 36 < 3, LONG_TIME % 7 == 0, LONG_TIME > 20])
 LENGTHS = np.array([2, 4, 0], dtype="int32")
 
 
@@ -100,6 +102,14 @@ ROWS = (
         unroll=True,
         gradients=True,
         drift=HOLDS_STATE,
+    ),
+    _masked(
+        "masked-output-repeats-long",
+        (12,),
+        "However long ago the last valid step was, its output is repeated.",
+        inputs=wave(3, 40, 2),
+        mask=LONG_MASK,
+        go_backwards=True,
     ),
     _masked(
         "masked-output-starts-at-zeros",
