@@ -176,6 +176,14 @@ class Backend(ABC):
             ``x[steps[b], b]`` for each sample, of shape ``(batch, ...)``.
         """
 
+    def fused(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        """Call ``function(self, *tensors)``, which does several things with small tensors.
+
+        A framework that takes long to dispatch an operation may compile them together.
+        The function is one of a few that are always the same objects.
+        """
+        return function(self, *tensors)
+
     def ones_like(self, x: Tensor) -> Tensor:
         """Give ones with the shape, dtype and device of a tensor."""
         return self.namespace.ones_like(x)

@@ -88,7 +88,7 @@ def make_plan(
     if time_mask is not None:
         named = "mask" if mask is not None else "input_length"
         check_masked_states(backend, named, states, states_structure, sizes)
-        xs = [without_padding(backend, time_mask, x) for x in xs]
+        xs = [backend.fused(without_padding, time_mask, x) for x in xs]
 
     return Plan(
         backend=backend,

@@ -5,7 +5,8 @@ from the start, with its sharding; tensors are brought to the devices of others;
 JAX's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import jax
@@ -32,6 +33,7 @@ class JaxBackend(Backend):
 
     def __init__(self) -> None:
         self._loops = LoopCache(capacity=128)
+        self._compiled = cache(lambda function: jax.jit(partial(function, self)))
 
     def transpose(self, x: Any) -> Any:
         return jnp.swapaxes(x, 0, 1)
@@ -80,7 +82,11 @@ class JaxBackend(Backend):
         return jnp.argmax(mask, axis=0)
 
     def take(self, x: Any, steps: Any) -> Any:
-        return _compiled_take(x, steps)
+        samples = jnp.arange(x.shape[1])
+        return x.at[steps, samples].get(mode="promise_in_bounds", out_sharding=_of_a_step(x))
+
+    def fused(self, function: Callable[..., Any], *tensors: Any) -> Any:
+        return self._compiled(function)(*tensors)
 
     def detach(self, x: Any) -> Any:
         return lax.stop_gradient(x)
@@ -154,14 +160,8 @@ def _select(mask: Any, on_true: Any, on_false: Any) -> Any:
     return jnp.where(lax.expand_dims(mask, range(mask.ndim, on_true.ndim)), on_true, on_false)
 
 
-def _take(x: Any, steps: Any) -> Any:
-    samples = jnp.arange(x.shape[1])
-    return x.at[steps, samples].get(mode="promise_in_bounds", out_sharding=_of_a_step(x))
-
-
 # In eager mode each operation would be dispatched by itself.
 _compiled_select = jax.jit(_select)
-_compiled_take = jax.jit(_take)
 
 
 def _of_a_step(x: Any) -> Any:
