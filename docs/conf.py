@@ -19,7 +19,8 @@ extensions = [
     "sphinx_design",
     "generated_pages",
 ]
-exclude_patterns = ["_build", "examples"]
+# The last two are included in another page.
+exclude_patterns = ["_build", "examples", "explanation/ratios.md", "explanation/claims.md"]
 
 html_theme = "furo"
 html_title = "polyrnn"

@@ -1,10 +1,14 @@
-"""A Sphinx extension that writes the pages made of the conformance table."""
+"""A Sphinx extension that writes the pages made of the conformance table and of measurements."""
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from polyrnn.benchmark.report import duration
+from polyrnn.benchmark.results import Contest, result_from_json
+from polyrnn.benchmark.scenarios import HAND_WRITTEN, KERAS, TF_KERAS
 from polyrnn_conformance.cases import TABLE
 from polyrnn_conformance.rows import ErrorCase, Row
 from polyrnn_conformance.rules import RULES
@@ -43,12 +47,28 @@ the same way. How tf_keras departs is proven again whenever the tests run, by ca
 | --- | --- | --- |
 """
 
+RATIOS = """\
+| Mode | Variant | polyrnn | By hand | Ratio (quartiles) | Bound | Keras 3 | tf_keras |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
+
+CLAIMS = """\
+| Claim | Mode | Figure | Bound | Behind it |
+| --- | --- | ---: | ---: | --- |
+"""
+
 
 def write_pages(app: Any) -> None:
     """Write the generated pages into the source folder, where they have changed."""
     folder = Path(app.srcdir) / "explanation"
     _write(folder / "semantics.md", SEMANTICS + "\n".join(_semantics()))
     _write(folder / "departures.md", DEPARTURES + "\n".join(_departures()) + "\n")
+    measured = {
+        name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("ratios", "claims")
+    }
+    _write(folder / "ratios.md", RATIOS + "\n".join(_ratios(measured["ratios"])) + "\n")
+    _write(folder / "claims.md", CLAIMS + "\n".join(_claims(measured["claims"])) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -84,6 +104,47 @@ def _departures() -> Iterator[str]:
         held = " ".join(dict.fromkeys(row.title for row in listed))
         names = ", ".join(f"`{row.name}`" for row in listed)
         yield f"| {drift} | {held} | {names} |"
+
+
+def _ratios(document: dict[str, Any]) -> Iterator[str]:
+    for cell in document["cells"]:
+        result = result_from_json(cell)
+        contests = {contest.rival: contest for contest in result.contests}
+        by_hand = contests[HAND_WRITTEN]
+        bound = result.cell.bound(HAND_WRITTEN)
+        spread = by_hand.ratio
+        columns = [
+            result.cell.mode.label,
+            result.cell.variant.name.replace("-", " "),
+            duration(by_hand.polyrnn),
+            duration(by_hand.seconds),
+            f"{_ratio(by_hand, bound)} ({spread.lower:.3f}-{spread.upper:.3f})" if spread else "-",
+            "" if bound is None else f"{bound:.2f}",
+            *(_ratio(contests.get(peer), None) for peer in (KERAS, TF_KERAS)),
+        ]
+        yield f"| {' | '.join(columns)} |"
+
+
+def _ratio(contest: Contest | None, bound: float | None) -> str:
+    if contest is None or contest.ratio is None:
+        return "-"
+    figure = f"{contest.ratio.median:.3f}"
+    if bound is not None and contest.ratio.median > bound:
+        return f"**{figure}**"
+    return f"{figure}\\*" if contest.remark else figure
+
+
+def _claims(document: dict[str, Any]) -> Iterator[str]:
+    for claim in document["claims"]:
+        figure = f"{claim['figure']:.3g} {claim['unit']}"
+        columns = [
+            claim["claim"],
+            claim["mode"],
+            figure if claim["upheld"] else f"**{figure}**",
+            f"{claim['bound']:.3g}",
+            claim["detail"],
+        ]
+        yield f"| {' | '.join(columns)} |"
 
 
 def setup(app: Any) -> dict[str, bool]:

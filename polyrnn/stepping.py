@@ -54,7 +54,7 @@ class Step:
         )
         self._plain_specs: list[tuple[Any, ...]] = []
 
-    def calls(self) -> Callable[[list[Tensor], list[Tensor]], Results]:
+    def caller(self) -> Callable[[list[Tensor], list[Tensor]], Results]:
         """Make the function that calls the step once.
 
         Returns:
@@ -210,7 +210,7 @@ def make_body(plan: Plan, step: Step) -> Body:
     Returns:
         The body; its slices are those of `loop_inputs`.
     """
-    call = step.calls()
+    call = step.caller()
     select = plan.backend.select
     input_count = len(plan.inputs)
     masked = plan.mask is not None

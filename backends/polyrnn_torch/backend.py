@@ -1,22 +1,20 @@
-"""What torch does its own way: a Python loop as it is, and a scan where it compiles.
+"""What torch does its own way: tensors that come from NumPy, devices, and a Python loop.
 
-The scan is why this is longer than a hundred lines: torch.compile would write out a
-Python loop step by step, and take the longer to compile the more steps there are.
+How a loop is compiled is in `polyrnn_torch.compiled_loop`, and how torch.compile is kept
+from compiling half of polyrnn in `polyrnn_torch.tracing`.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch._higher_order_ops.scan import scan
-from torch.fx.experimental.symbolic_shapes import has_static_value
 
 from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn.registry import constant_in_traces
+from polyrnn_torch.compiled_loop import compiled_loop
+from polyrnn_torch.tracing import keep_in_one_piece
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
 
@@ -59,28 +57,14 @@ class TorchBackend(Backend):
     ) -> tuple[Carry, list[Any]]:
         if not torch.compiler.is_compiling():
             return python_loop(body, carry, _steps(xs, reverse), torch.stack)
-        if reverse:
-            xs = [x.flip(0) for x in xs]
-        length = xs[0].shape[0]
-        # A length that is not static divides by one only.
-        size, longest = 1, 1
-        if has_static_value(length):
-            size, longest = self.steps_per_round, self.longest_written_out
-        remainder = length % size
-        head = length if unroll or length <= longest else remainder or 1
-        walked, first = _walk(body, carry, [x[:head] for x in xs])
-        if head == length:
-            return walked, first
-        rest = [x[head:] for x in xs]
-        if _is_differentiated([*_leaves(walked), *first]):
-            last, following = _walk(body, walked, rest)
-        elif remainder:
-            last, following = _scan(body, walked, rest, size)
-        else:
-            # That step served only to resolve what starts as `None`, and to let the front
-            # end write down what it may not write down within a scan.
-            return _scan(body, _resolved(carry, walked), xs, size)
-        return last, [torch.cat(both) for both in zip(first, following, strict=True)]
+        return compiled_loop(
+            body,
+            carry,
+            [x.flip(0) for x in xs] if reverse else xs,
+            unroll=unroll,
+            steps_per_round=self.steps_per_round,
+            longest_written_out=self.longest_written_out,
+        )
 
     def convert(self, value: Any, like: Any = None) -> Any:
         device = None if like is None else like.device
@@ -136,44 +120,11 @@ class TorchBackend(Backend):
     def integers(self, array: Any) -> list[int]:
         return [] if torch.compiler.is_compiling() else super().integers(array)
 
-    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
-        leaves, structure = super().flatten(tree)
-        return leaves, _Structure(structure)
-
-    def unflatten(self, structure: Any, leaves: Sequence[Any]) -> Any:
-        return super().unflatten(structure.known, leaves)
-
-    def paths(self, structure: Any) -> list[str]:
-        return super().paths(structure.known)
-
 
 def _spec(x: Any) -> tuple[Any, ...]:
-    # What tells it elsewhere torch.compile cannot trace.
-    return type(x), x.dtype, x.shape
-
-
-class _Structure:
-    """A structure that optree made, or torch.compile in its place.
-
-    Both meet where a step cannot be compiled: what lies before it was, what lies after
-    it was not. Neither finds the other equal.
-    """
-
-    def __init__(self, known: Any) -> None:
-        self.known = known
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Structure) and _are_alike(self.known, other.known)
-
-
-def _are_alike(one: Any, other: Any) -> bool:
-    if type(one) is type(other):
-        return bool(one == other)
-    return (
-        one.type is other.type
-        and one.entries() == other.entries()
-        and all(map(_are_alike, one.children(), other.children()))
-    )
+    # What tells it elsewhere torch.compile cannot trace; and to that tensors are of one
+    # type where a step is traced, and of another around it.
+    return isinstance(x, torch.Tensor), x.dtype, x.shape
 
 
 def _from_numpy(value: Any) -> torch.Tensor:
@@ -200,78 +151,4 @@ def _reversed_slices(block: Sequence[Any]) -> Iterator[Any]:
     return zip(*[x.unbind(0)[::-1] for x in block], strict=True)
 
 
-def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]]:
-    return python_loop(body, carry, map(list, _slices(xs)), torch.stack)
-
-
-def _is_differentiated(leaves: list[Any]) -> bool:
-    """Tell by the results of the first steps whether gradients may be asked for.
-
-    Inductor differentiates a scan wrongly (pytorch#153679, still so in torch 2.13). What
-    takes part in any step takes part in the first, weights that it closes over included.
-    """
-    if torch.compiler.is_exporting():
-        return False
-    if _is_transformed():
-        return True
-    return torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
-
-
-@constant_in_traces
-def _is_transformed() -> bool:
-    """Tell whether a transformation of torch.func is being traced, which may differentiate."""
-    return torch._C._functorch.maybe_current_level() is not None
-
-
-def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, list[Any]]:
-    """Scan over rounds of `size` steps, with a carry in which nothing is left to resolve."""
-    if not torch.compiler.is_exporting():
-        _allow_scalars()
-    sizes = [None if entry is None else len(entry) for entry in carry]
-
-    def one_round(leaves: Any, slices: Any) -> Any:
-        following, outputs = _walk(body, _carry(leaves, sizes), slices)
-        return _owned(_leaves(following) or leaves), _owned(outputs)
-
-    # Of xs that are not contiguous all would be copied in each round.
-    rounds = _owned([x.reshape(-1, size, *x.shape[1:]) for x in xs])
-    # A scan has to carry something.
-    start = _leaves(carry) or [xs[0].new_zeros(())]
-    last, outputs = scan(one_round, _owned(start), rounds)
-    return _carry(last, sizes), [y.flatten(0, 1) for y in outputs]
-
-
-@constant_in_traces
-def _allow_scalars() -> None:
-    """Let Inductor read the number of the round, by which it takes the slices of a scan.
-
-    Unless told ``fullgraph=True``, torch.compile lets no scalar be read in what it traces,
-    and Inductor fails on every scan for it. Where user code reads a scalar the graph still
-    breaks, for the tracer itself does not go by this setting.
-    """
-    symbols = torch._guards.TracingContext.get().fake_mode.shape_env
-    symbols.settings = dataclasses.replace(symbols.settings, allow_scalar_outputs=True)
-
-
-def _resolved(carry: Carry, following: Carry) -> Carry:
-    return tuple(
-        [torch.zeros_like(x) for x in new] if old is None and new is not None else old
-        for old, new in zip(carry, following, strict=True)
-    )
-
-
-def _owned(tensors: Sequence[Any]) -> list[Any]:
-    # What goes into a scan and what comes out of a round may share no memory.
-    return [x.clone(memory_format=torch.contiguous_format) for x in tensors]
-
-
-def _leaves(carry: Carry) -> list[Any]:
-    return [leaf for entry in carry if entry is not None for leaf in entry]
-
-
-def _carry(leaves: Sequence[Any], sizes: list[int | None]) -> Carry:
-    entries: list[list[Any] | None] = []
-    for size in sizes:
-        entries.append(None if size is None else list(leaves[:size]))
-        leaves = leaves[size or 0 :]
-    return tuple(entries)
+keep_in_one_piece()

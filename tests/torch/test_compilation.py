@@ -121,6 +121,14 @@ def test_an_open_time_axis_is_compiled_once(graphs: Graphs) -> None:
     assert len(graphs.kept) == 1
 
 
+def test_an_open_time_axis_is_unrolled_on_request(graphs: Graphs) -> None:
+    walk = walked(Memory(0), unroll=True)
+    compiled = torch.compile(walk, fullgraph=True, backend=graphs, dynamic=True)
+    arguments = (sequence(LONGEST + 1), mask(LONGEST + 1))
+    torch.testing.assert_close(compiled(*arguments), walk(*arguments))
+    assert traced_steps(graphs) == LONGEST + 1
+
+
 def test_random_numbers_are_drawn_anew_in_each_step() -> None:
     def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         return torch.nn.functional.dropout(x), states
