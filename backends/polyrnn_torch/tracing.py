@@ -8,7 +8,7 @@ from typing import Any
 from torch._dynamo.eval_frame import skip_code
 
 PACKAGES = ("polyrnn", "polyrnn_torch", "optree")
-"""Whose functions are traced with the function of a user that calls them, or not at all."""
+"""Whose modules, but not those of packages within them, a call goes through."""
 
 
 def keep_in_one_piece() -> None:
@@ -19,7 +19,7 @@ def keep_in_one_piece() -> None:
     and each call of the step is compiled as far as it can be.
     """
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in PACKAGES:
+        if name.rpartition(".")[0] in PACKAGES:
             for value in list(vars(module).values()):
                 for code in _code_of(value, name):
                     skip_code(code)

@@ -12,6 +12,7 @@ import torch
 from torch_layers import BATCH, SIZE, Graphs, Memory, mask, nodes, sequence, tensors
 
 import polyrnn
+from polyrnn.benchmark.handwritten_torch import TorchFramework, loop
 from polyrnn_torch.backend import TorchBackend
 
 ROUND = TorchBackend.steps_per_round
@@ -232,6 +233,14 @@ def test_a_step_that_cannot_be_compiled_is_called_as_it_is() -> None:
     arguments = (torch.ones(2, 5, 3), torch.ones(2, 3))
     compiled = torch.compile(walk, backend="eager")
     torch.testing.assert_close(compiled(*arguments), walk(*arguments))
+
+
+def test_what_is_no_part_of_a_call_is_compiled_by_itself(graphs: Graphs) -> None:
+    weights = torch.ones(5, 8), torch.ones(8)
+    step = TorchFramework().step(*weights)
+    states = [torch.zeros(2, 2), torch.zeros(2, 2)]
+    torch.compile(loop, backend=graphs)(step, torch.ones(2, 4, 3), states)
+    assert len(graphs.kept) == 1
 
 
 def test_errors_come_through() -> None:
