@@ -120,7 +120,7 @@ def _ratios(document: dict[str, Any]) -> Iterator[str]:
             duration(by_hand.seconds),
             f"{_ratio(by_hand, bound)} ({spread.lower:.3f}-{spread.upper:.3f})" if spread else "-",
             "" if bound is None else f"{bound:.2f}",
-            *(_ratio(contests.get(peer), None) for peer in (KERAS, TF_KERAS)),
+            *(_ratio(contests.get(peer), result.cell.bound(peer)) for peer in (KERAS, TF_KERAS)),
         ]
         yield f"| {' | '.join(columns)} |"
 
@@ -130,7 +130,7 @@ def _ratio(contest: Contest | None, bound: float | None) -> str:
         return "-"
     figure = f"{contest.ratio.median:.3f}"
     if bound is not None and contest.ratio.median > bound:
-        return f"**{figure}**"
+        figure = f"**{figure}**"
     return f"{figure}\\*" if contest.remark else figure
 
 
