@@ -34,9 +34,13 @@ LEAF = _Leaf()
 """Stands for a tensor where the structure of a nest is printed."""
 
 
+# A tuple, because the union of types would be made anew at each call.
+_NUMBER = (bool, int, float, complex)
+
+
 def is_number(value: Any) -> bool:
     """Tell whether a value is a plain Python number (a bool is one)."""
-    return isinstance(value, bool | int | float | complex)
+    return isinstance(value, _NUMBER)
 
 
 def is_number_list(value: Any) -> bool:

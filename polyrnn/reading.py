@@ -23,7 +23,7 @@ class Reader:
     def read(self, argument: str, tree: Any) -> tuple[list[Any], Any]:
         """Take apart a nest, in which a list of numbers is a tensor written out."""
         leaves, structure = self.backend.flatten(tree)
-        if any(nests.is_number(leaf) for leaf in leaves):
+        if any(map(nests.is_number, leaves)):
             return self.backend.flatten(written_out(argument, tree))
         return leaves, structure
 
@@ -34,7 +34,7 @@ class Reader:
         elif not isinstance(entries, list | tuple):
             entries = [entries]
         leaves, structure = self.backend.flatten(list(entries))
-        if any(nests.is_number(leaf) for leaf in leaves):
+        if any(map(nests.is_number, leaves)):
             return self.backend.flatten([written_out(argument, entry) for entry in entries])
         return leaves, structure
 
