@@ -65,6 +65,29 @@ def test_one_program_for_every_length(options: dict[str, Any], strict: bool) -> 
         torch.testing.assert_close(exported(*arguments(length)), module(*arguments(length)))
 
 
+class Nested(Recurrent):
+    """Has a dict for its inputs, its state and its output."""
+
+    def forward(self, inputs: Any, mask: Any) -> Any:
+        start = inputs.new_zeros(inputs.shape[0], SIZE)
+
+        def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+            hidden, cell = self.cell(x["x"], (states[0]["hidden"], states[0]["cell"]))
+            return {"hidden": hidden}, [{"hidden": hidden, "cell": cell}]
+
+        state = {"hidden": start, "cell": start}
+        return polyrnn.rnn(step, {"x": inputs}, [state], mask=mask)[1]["hidden"]
+
+
+def test_nests_are_exported_strictly() -> None:
+    torch.manual_seed(0)
+    module = Nested()
+    time = torch.export.Dim("time")
+    shapes = ({1: time}, {1: time})
+    program = torch.export.export(module, arguments(9), dynamic_shapes=shapes, strict=True)
+    torch.testing.assert_close(program.module()(*arguments(30)), module(*arguments(30)))
+
+
 def test_the_program_has_the_gradients_of_the_module() -> None:
     torch.manual_seed(0)
     module = Recurrent()
