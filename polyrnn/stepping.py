@@ -222,11 +222,7 @@ def make_body(plan: Plan, step: Step) -> Body:
     ranks = _mask_ranks(plan)
     state_masks = [input_count + ranks.index(_rank(plan, state)) for state in plan.states]
 
-    # Quoted, because torch.compile meets these definitions and cannot subscript types.
-    def plain_body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
-        output, states = call(slices, carry[0])  # type: ignore[arg-type]  # never `None`
-        return (states, None), output
-
+    # Quoted, because torch.compile meets this definition and cannot subscript types.
     def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
         states, held = carry
         output, new_states = call(slices, states)  # type: ignore[arg-type]  # never `None`
@@ -244,7 +240,7 @@ def make_body(plan: Plan, step: Step) -> Body:
             output if all_outputs else [],
         )
 
-    return body if masked or not all_outputs else plain_body
+    return body
 
 
 def fills_forward(plan: Plan) -> bool:

@@ -13,7 +13,7 @@ import torch
 
 from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn_torch.compiled_loop import compiled_loop
+from polyrnn_torch.compiled_loop import compiled_loop, slices_of
 from polyrnn_torch.tracing import keep_in_one_piece
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
@@ -139,12 +139,8 @@ def _from_numpy(value: Any) -> torch.Tensor:
 def _steps(xs: list[Any], reverse: bool) -> Iterator[list[Any]]:
     """Slice block by block: slices are small, but not when there are very many of them."""
     blocks = list(zip(*[x.split(256) for x in xs], strict=True))
-    slices = map(_reversed_slices if reverse else _slices, blocks[:: -1 if reverse else 1])
+    slices = map(_reversed_slices if reverse else slices_of, blocks[:: -1 if reverse else 1])
     return map(list, chain.from_iterable(slices))
-
-
-def _slices(block: Sequence[Any]) -> Iterator[Any]:
-    return zip(*[x.unbind(0) for x in block], strict=True)
 
 
 def _reversed_slices(block: Sequence[Any]) -> Iterator[Any]:

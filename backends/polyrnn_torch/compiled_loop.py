@@ -5,7 +5,7 @@ the more steps there are.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -61,10 +61,13 @@ def compiled_loop(
     return last, [torch.cat(both) for both in zip(first, following, strict=True)]
 
 
+def slices_of(xs: Sequence[Any]) -> Iterator[Any]:
+    """Give the slices of each time step, first to last."""
+    return zip(*[x.unbind(0) for x in xs], strict=True)
+
+
 def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]]:
-    return python_loop(
-        body, carry, map(list, zip(*[x.unbind(0) for x in xs], strict=True)), torch.stack
-    )
+    return python_loop(body, carry, map(list, slices_of(xs)), torch.stack)
 
 
 def _is_differentiated(leaves: list[Any]) -> bool:
