@@ -14,7 +14,8 @@ import tensorflow as tf
 from polyrnn import Backend, nests, python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn_tensorflow import functions
-from polyrnn_tensorflow.graph_loop import graph_loop, length_of, static_length
+from polyrnn_tensorflow.graph_loop import graph_loop
+from polyrnn_tensorflow.time_steps import length_of, static_length
 
 BLOCK = 128
 """How many time steps an eager loop takes apart at once."""

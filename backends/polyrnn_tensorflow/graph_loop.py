@@ -1,10 +1,8 @@
-"""How a graph walks over time: it takes inputs off a list, and puts outputs on another.
+"""How a graph walks over time: by a `tf.while_loop`, which puts outputs on a list.
 
 - A loop of a graph must know what it carries before it starts, so the first step
   stands before the loop: it shows what the outputs are.
-- The gradient of reading ``x[t]`` is as large as `x`, at every step, and that of
-  reading from a `tf.TensorArray` is no smaller; with them the cost grows with the
-  square of the time. The gradient of taking the last element off a list is one element.
+- How inputs are read is in `polyrnn_tensorflow.time_steps`.
 - A shape that is known going in is known coming out, whatever the step loses of it.
 """
 
@@ -15,34 +13,25 @@ from typing import Any
 import tensorflow as tf
 
 from polyrnn.backend import Body, Carry
+from polyrnn_tensorflow.time_steps import (
+    ReadInPlace,
+    TakenOffList,
+    as_tensor,
+    length_of,
+    static_length,
+)
 
 
 def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[Carry, list[Any]]:
     """Walk in a graph: the first step in plain sight, the others in a `tf.while_loop`."""
     length = length_of(xs[0], tf.int32)
-    item_shapes = [x.shape[1:] for x in xs]
-    sources = [
-        tf.raw_ops.TensorListFromTensor(
-            tensor=x if reverse else tf.reverse(x, [0]), element_shape=_as_tensor(shape)
-        )
-        for x, shape in zip(xs, item_shapes, strict=True)
-    ]
-
-    def step(carry: Carry, sources: list[Any]) -> tuple[Carry, list[Any], list[Any]]:
-        rests, slices = [], []
-        for source, x, shape in zip(sources, xs, item_shapes, strict=True):
-            rest, item = tf.raw_ops.TensorListPopBack(
-                input_handle=source, element_shape=_as_tensor(shape), element_dtype=x.dtype
-            )
-            rests.append(rest)
-            slices.append(item)
-        new, outputs = body(carry, slices)
-        return tuple(map(_keep_shapes, new, carry)), rests, outputs
-
-    carry, sources, first = step(carry, sources)
+    carry, first = _take_step(body, carry, [x[-1 if reverse else 0, ...] for x in xs])
+    # Beside outputs a copy of the inputs is little; where none are kept it would be all there is.
+    time_steps = TakenOffList if first else ReadInPlace
+    sources = [time_steps(x, reverse) for x in xs]
     sinks = [
         tf.raw_ops.EmptyTensorList(
-            element_shape=_as_tensor(output.shape),
+            element_shape=as_tensor(output.shape),
             max_num_elements=length,
             element_dtype=output.dtype,
         )
@@ -50,20 +39,31 @@ def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[
     ]
     is_none = [entry is None for entry in carry]
 
-    def loop_body(entries: Any, sources: Any, sinks: Any) -> Any:
+    def loop_body(t: Any, entries: Any, handles: Any, sinks: Any) -> Any:
         before = tuple(None if none else e for none, e in zip(is_none, entries, strict=True))
-        after, sources, outputs = step(before, sources)
-        return [entry or [] for entry in after], sources, list(map(_push, sinks, outputs))
+        reads = [source.read(t, h) for source, h in zip(sources, handles, strict=True)]
+        after, outputs = _take_step(body, before, [item for item, _ in reads])
+        return (
+            t + 1,
+            [entry or [] for entry in after],
+            [rest for _, rest in reads],
+            list(map(_push, sinks, outputs)),
+        )
 
     # XLA makes room for what gradients remember by the greatest count, which must not be 0.
     remaining, further = length - 1, True
     if not isinstance(length, int):
         remaining, further = tf.maximum(remaining, 1), length > 1
     with _control_flow_of_version_2():
-        entries, _, sinks = tf.while_loop(
+        _, entries, _, sinks = tf.while_loop(
             lambda *_: further,
             loop_body,
-            ([entry or [] for entry in carry], sources, list(map(_push, sinks, first))),
+            (
+                1,
+                [entry or [] for entry in carry],
+                [source.handle for source in sources],
+                list(map(_push, sinks, first)),
+            ),
             maximum_iterations=remaining,
         )
     last = tuple(None if none else e for none, e in zip(is_none, entries, strict=True))
@@ -85,6 +85,11 @@ def _control_flow_of_version_2() -> Iterator[None]:
         tf.compat.v1.disable_control_flow_v2()
 
 
+def _take_step(body: Body, carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
+    new, outputs = body(carry, slices)
+    return tuple(map(_keep_shapes, new, carry)), outputs
+
+
 def _push(sink: Any, output: Any) -> Any:
     return tf.raw_ops.TensorListPushBack(input_handle=sink, tensor=output)
 
@@ -92,16 +97,10 @@ def _push(sink: Any, output: Any) -> Any:
 def _stack(sink: Any, output: Any, length: int | None) -> Any:
     return tf.raw_ops.TensorListStack(
         input_handle=sink,
-        element_shape=_as_tensor(output.shape),
+        element_shape=as_tensor(output.shape),
         element_dtype=output.dtype,
         num_elements=-1 if length is None else length,
     )
-
-
-def _as_tensor(shape: tf.TensorShape) -> Any:
-    if shape.rank is None:
-        return tf.constant(-1)
-    return tf.constant([-1 if size is None else size for size in shape.as_list()], tf.int32)
 
 
 def _keep_shapes(new: list[Any] | None, old: list[Any] | None) -> list[Any] | None:
@@ -112,15 +111,3 @@ def _keep_shapes(new: list[Any] | None, old: list[Any] | None) -> list[Any] | No
         n if n.shape == o.shape else tf.ensure_shape(n, o.shape)
         for n, o in zip(new, old, strict=True)
     ]
-
-
-def static_length(x: Any) -> int | None:
-    """Give the size of the first axis where it is static; version 1 wraps it up."""
-    length: int | None = tf.compat.dimension_value(x.shape[0])
-    return length
-
-
-def length_of(x: Any, dtype: Any) -> Any:
-    """Give the size of the first axis: an integer where it is static, else a tensor."""
-    length = static_length(x)
-    return tf.shape(x, dtype)[0] if length is None else length

@@ -70,7 +70,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "backwards": {"go_backwards": True},
     "zeros": {"zero_output_for_mask": True},
     "last-only": {"return_all_outputs": False},
+    "last-only-backwards": {"return_all_outputs": False, "go_backwards": True},
 }
+OUTPUTS = pytest.mark.parametrize("arguments", [{}, {"return_all_outputs": False}], ids=str)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS.values(), ids=COMPILERS)
@@ -88,15 +90,18 @@ def test_graphs_agree_with_eager_execution(compiler: Any, arguments: dict[str, A
 
 @pytest.mark.parametrize("compiler", ["unknown", "xla-unknown"])
 @pytest.mark.parametrize("time", [1, 2])
+@OUTPUTS
 def test_gradients_agree_however_few_steps_an_unknown_time_turns_out_to_be(
-    compiler: str, time: int
+    compiler: str, time: int, arguments: dict[str, Any]
 ) -> None:
     given = tensors(PADDED[:, :time], H, W, MASK[:, :time])
-    assert_close(COMPILERS[compiler](gradients)(*given), gradients(*given))
+    graph = COMPILERS[compiler](lambda *given: gradients(*given, **arguments))
+    assert_close(graph(*given), gradients(*given, **arguments))
 
 
-def test_the_gradient_of_a_step_is_not_as_large_as_the_inputs() -> None:
-    graph = tf.function(lambda x, h, w: gradients(x, h, w))
+@OUTPUTS
+def test_the_gradient_of_a_step_is_not_as_large_as_the_inputs(arguments: dict[str, Any]) -> None:
+    graph = tf.function(lambda x, h, w: gradients(x, h, w, **arguments))
     concrete = graph.get_concrete_function(*tensors(X, H, W))
     definition = concrete.graph.as_graph_def()
     types = {node.op for function in definition.library.function for node in function.node_def}
@@ -105,12 +110,21 @@ def test_the_gradient_of_a_step_is_not_as_large_as_the_inputs() -> None:
     assert {"TensorListPopBack", "TensorListPushBack", "MatMul"} <= types
 
 
+@OUTPUTS
+def test_inputs_are_copied_only_where_outputs_are_kept(arguments: dict[str, Any]) -> None:
+    graph = tf.function(lambda x, h, w: recurrence(x, h, w, time_major=True, **arguments))
+    concrete = graph.get_concrete_function(*tensors(X, H[:1].repeat(TIME, 0), W))
+    types = {node.op for node in concrete.graph.as_graph_def().node}
+    assert ("TensorListFromTensor" in types) == ("ReverseV2" in types) == (not arguments)
+
+
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-def test_gradients_of_gradients_agree(compiled: bool) -> None:
+@OUTPUTS
+def test_gradients_of_gradients_agree(compiled: bool, arguments: dict[str, Any]) -> None:
     def norm_of_gradient(x: Any, h: Any, w: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch([x, h, w])
-            total = tf.add_n([tf.reduce_sum(g**2) for g in gradients(x, h, w)])
+            total = tf.add_n([tf.reduce_sum(g**2) for g in gradients(x, h, w, **arguments)])
         return tape.gradient(total, [x, h, w])
 
     given = tensors(X, H, W)
@@ -213,6 +227,17 @@ def test_mapped_over_by_vectorized_map() -> None:
     mapped = tf.vectorized_map(lambda entry: recurrence(entry[0], entry[1], w)[:4], (x, h))
     each = [recurrence(x[position], h[position], w)[:4] for position in range(2)]
     assert_close(mapped, [tf.stack(pair) for pair in zip(*each, strict=True)])
+
+
+def test_the_jacobian_agrees() -> None:
+    def jacobian(x: Any, h: Any, w: Any) -> Any:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([x, h, w])
+            last = recurrence(x, h, w)[0]
+        return tape.jacobian(last, [x, h, w])
+
+    given = tensors(X, H, W)
+    assert_close(tf.function(jacobian)(*given), jacobian(*given))
 
 
 def test_a_saved_model_serves_any_batch_and_time(tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""How a loop of a graph gets at the time steps of its inputs, one after the other.
+
+The gradient of reading ``x[t]`` is as large as `x`, at every step, and that of reading from
+a `tf.TensorArray` is no smaller; with them the cost grows with the square of the time. The
+gradient of taking the last element off a list is one element.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import tensorflow as tf
+
+
+class TimeSteps(ABC):
+    """The time steps of a tensor after the first one.
+
+    Args:
+        x: A tensor with time as its first axis.
+        reverse: Read from the last step to the first.
+    """
+
+    handle: Any
+    """A list, for the loop to carry."""
+
+    @abstractmethod
+    def __init__(self, x: Any, reverse: bool) -> None: ...
+
+    @abstractmethod
+    def read(self, t: Any, handle: Any) -> tuple[Any, Any]:
+        """Read the step that comes after `t` others.
+
+        Args:
+            t: How many steps come before it, from 1 on.
+            handle: What was given back with the step before; `self.handle` at first.
+
+        Returns:
+            The step, and the next handle.
+        """
+
+
+class TakenOffList(TimeSteps):
+    """Takes steps off a list; to make it copies the tensor, twice where it has to be reversed."""
+
+    def __init__(self, x: Any, reverse: bool) -> None:
+        self._dtype, self._shape = x.dtype, as_tensor(x.shape[1:])
+        steps = tf.raw_ops.TensorListFromTensor(
+            tensor=x if reverse else tf.reverse(x, [0]), element_shape=self._shape
+        )
+        _, self.handle = self.read(0, steps)
+
+    def read(self, t: Any, handle: Any) -> tuple[Any, Any]:
+        rest, item = tf.raw_ops.TensorListPopBack(
+            input_handle=handle, element_shape=self._shape, element_dtype=self._dtype
+        )
+        return item, rest
+
+
+class ReadInPlace(TimeSteps):
+    """Reads steps by their index, and copies nothing.
+
+    The gradient of what is read goes to a list of blanks instead, which take no memory, and
+    of which one is taken off with each step. `tf.vectorized_map` cannot convert this.
+    """
+
+    def __init__(self, x: Any, reverse: bool) -> None:
+        self._values, self._reverse, self._shape = tf.stop_gradient(x), reverse, tf.shape(x)[1:]
+        self._length = length_of(x, tf.int32)
+        _, self.handle = self._pop(self._make_blanks(x))
+
+    def read(self, t: Any, handle: Any) -> tuple[Any, Any]:
+        blank, rest = self._pop(handle)
+        item = tf.gather(self._values, self._length - 1 - t if self._reverse else t)
+        return _in_place_of(blank, item), rest
+
+    def _pop(self, handle: Any) -> tuple[Any, Any]:
+        rest, blank = tf.raw_ops.TensorListPopBack(
+            input_handle=handle, element_shape=self._shape, element_dtype=self._values.dtype
+        )
+        return blank, rest
+
+    def _make_blanks(self, x: Any) -> Any:
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def make_blanks(x: Any) -> Any:
+            blanks = tf.raw_ops.TensorListReserve(
+                element_shape=self._shape, num_elements=self._length, element_dtype=x.dtype
+            )
+            return blanks, gradient
+
+        def gradient(gradients: Any) -> Any:
+            steps = tf.raw_ops.TensorListStack(
+                input_handle=gradients, element_shape=as_tensor(x.shape[1:]), element_dtype=x.dtype
+            )
+            # What is read first takes off the last blank.
+            return steps if self._reverse else tf.reverse(steps, [0])
+
+        return make_blanks(x)
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _in_place_of(blank: Any, item: Any) -> Any:
+    """Give the item, and its gradient to the blank."""
+    return tf.identity(item), lambda gradient: (gradient, None)
+
+
+def as_tensor(shape: tf.TensorShape) -> Any:
+    """Give a static shape as operations on lists take it, with -1 for what is not known."""
+    if shape.rank is None:
+        return tf.constant(-1)
+    return tf.constant([-1 if size is None else size for size in shape.as_list()], tf.int32)
+
+
+def static_length(x: Any) -> int | None:
+    """Give the size of the first axis where it is static; version 1 wraps it up."""
+    length: int | None = tf.compat.dimension_value(x.shape[0])
+    return length
+
+
+def length_of(x: Any, dtype: Any) -> Any:
+    """Give the size of the first axis: an integer where it is static, else a tensor."""
+    length = static_length(x)
+    return tf.shape(x, dtype)[0] if length is None else length
