@@ -35,12 +35,13 @@ LEAF = _Leaf()
 
 
 # A tuple, because the union of types would be made anew at each call.
-_NUMBER = (bool, int, float, complex)
+NUMBER = (bool, int, float, complex)
+"""The types of plain Python numbers."""
 
 
 def is_number(value: Any) -> bool:
     """Tell whether a value is a plain Python number (a bool is one)."""
-    return isinstance(value, _NUMBER)
+    return isinstance(value, NUMBER)
 
 
 def is_number_list(value: Any) -> bool:

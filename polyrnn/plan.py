@@ -18,8 +18,10 @@ class Plan(NamedTuple):
     step_function: Callable[..., Any]
     inputs: list[Tensor]
     inputs_structure: Any
+    plain_inputs: bool
     states: list[Tensor]
     states_structure: Any
+    plain_states: bool
     constants: list[Any]
     mask: Tensor | None
     reverse: bool
@@ -47,25 +49,31 @@ def make_plan(
     """Check and normalize the arguments of `polyrnn.rnn`; it documents what each may be."""
     if not callable(step_function):
         raise TypeError(f"step_function: expected a callable, got {kind_of(step_function)}")
-    time_major = _flag("time_major", time_major)
-    unroll = _flag("unroll", unroll)
+    flags = {
+        "go_backwards": go_backwards,
+        "unroll": unroll,
+        "time_major": time_major,
+        "zero_output_for_mask": zero_output_for_mask,
+        "return_all_outputs": return_all_outputs,
+    }
+    for name, value in flags.items():
+        if value is not True and value is not False:
+            flags[name] = _flag(name, value)
+    time_major, unroll = flags["time_major"], flags["unroll"]
 
     backend = choice.backend
     reader = Reader(choice)
-    input_leaves, inputs_structure = reader.read("inputs", inputs)
+    input_leaves, inputs_structure, plain_inputs = reader.read("inputs", inputs)
     if not input_leaves:
         raise ValueError("inputs: expected at least one tensor, got an empty nest")
-    state_leaves, states_structure = reader.read_entries("initial_states", initial_states)
-    constant_leaves, constants_structure = reader.read_entries("constants", constants)
-
-    reader.like = next(
-        (
-            leaf
-            for leaf in (*input_leaves, *state_leaves, *constant_leaves)
-            if isinstance(leaf, backend.tensor_type)
-        ),
-        None,
+    state_leaves, states_structure, plain_states = reader.read_entries(
+        "initial_states", initial_states
     )
+    constant_leaves, constants_structure, plain_constants = reader.read_entries(
+        "constants", constants
+    )
+
+    reader.like = reader.first_tensor([*input_leaves, *state_leaves, *constant_leaves])
     xs = reader.convert("inputs", input_leaves, inputs_structure)
     sizes = Sizes.of(backend, xs, inputs_structure, time_major)
     if not time_major:
@@ -96,15 +104,21 @@ def make_plan(
         step_function=step_function,
         inputs=xs,
         inputs_structure=inputs_structure,
+        plain_inputs=plain_inputs,
         states=states,
         states_structure=states_structure,
-        constants=backend.unflatten(constants_structure, constant_tensors),
+        plain_states=plain_states,
+        constants=(
+            constant_tensors
+            if plain_constants
+            else backend.unflatten(constants_structure, constant_tensors)
+        ),
         mask=time_mask,
-        reverse=_flag("go_backwards", go_backwards),
+        reverse=flags["go_backwards"],
         unroll=unroll,
         time_major=time_major,
-        zero_output_for_mask=_flag("zero_output_for_mask", zero_output_for_mask),
-        return_all_outputs=_flag("return_all_outputs", return_all_outputs),
+        zero_output_for_mask=flags["zero_output_for_mask"],
+        return_all_outputs=flags["return_all_outputs"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from operator import is_
 from typing import Any
 
 from polyrnn import nests, registry
@@ -20,32 +21,57 @@ class Reader:
         self.backend = choice.backend
         self.like: Tensor | None = None
 
-    def read(self, argument: str, tree: Any) -> tuple[list[Any], Any]:
-        """Take apart a nest, in which a list of numbers is a tensor written out."""
-        leaves, structure = self.backend.flatten(tree)
-        if any(map(nests.is_number, leaves)):
-            return self.backend.flatten(written_out(argument, tree))
-        return leaves, structure
+    def read(self, argument: str, tree: Any) -> tuple[list[Any], Any, bool]:
+        """Take apart a nest, in which a list of numbers is a tensor written out.
 
-    def read_entries(self, argument: str, entries: Any) -> tuple[list[Any], Any]:
-        """Take apart a sequence of nests; what is no list or tuple is the only entry of one."""
+        Args:
+            argument: What the nest was passed as.
+            tree: The nest.
+
+        Returns:
+            The leaves, the structure, and whether the nest is plain: a leaf, no container.
+        """
+        leaves, structure = self.backend.flatten(tree)
+        if _any_number(leaves):
+            tree = written_out(argument, tree)
+            leaves, structure = self.backend.flatten(tree)
+        return leaves, structure, len(leaves) == 1 and leaves[0] is tree
+
+    def read_entries(self, argument: str, entries: Any) -> tuple[list[Any], Any, bool]:
+        """Take apart a sequence of nests; what is no list or tuple is the only entry of one.
+
+        Args:
+            argument: What the sequence was passed as.
+            entries: The sequence; `None` is an empty one.
+
+        Returns:
+            The leaves, the structure of a list, and whether each entry is plain, a leaf.
+        """
         if entries is None:
             entries = []
-        elif not isinstance(entries, list | tuple):
-            entries = [entries]
-        leaves, structure = self.backend.flatten(list(entries))
-        if any(map(nests.is_number, leaves)):
-            return self.backend.flatten([written_out(argument, entry) for entry in entries])
-        return leaves, structure
+        else:
+            entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
+        leaves, structure = self.backend.flatten(entries)
+        if _any_number(leaves):
+            entries = [written_out(argument, entry) for entry in entries]
+            leaves, structure = self.backend.flatten(entries)
+        return leaves, structure, len(leaves) == len(entries) and all(map(is_, leaves, entries))
+
+    def first_tensor(self, leaves: list[Any]) -> Tensor | None:
+        """Find the first leaf that is a tensor of the backend already."""
+        kind = self.backend.tensor_type
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+        return None
 
     def convert(self, argument: str, leaves: list[Any], structure: Any) -> list[Tensor]:
         """Convert the leaves of one argument."""
         kind = self.backend.tensor_type
+        if only(kind, leaves):
+            return leaves
         where = partial(leaf_name, self.backend, argument, structure)
-        return [
-            leaf if isinstance(leaf, kind) else self.tensor(leaf, partial(where, position))
-            for position, leaf in enumerate(leaves)
-        ]
+        return [self.tensor(leaf, partial(where, position)) for position, leaf in enumerate(leaves)]
 
     def tensor(self, value: Any, where: Callable[[], str]) -> Tensor:
         """Convert one value; `where` names it should that fail."""
@@ -80,6 +106,22 @@ class Reader:
         if isinstance(value, list):
             value = written_out(argument, value)
         return self.backend.convert(self.tensor(value, lambda: argument), self.like)
+
+
+def only(kind: Any, values: Any) -> bool:
+    """Tell whether all values are of a type, or of one of some types."""
+    # A plain loop: what each call does shows where steps are short, and this is done often.
+    for value in values:  # noqa: SIM110
+        if not isinstance(value, kind):
+            return False
+    return True
+
+
+def _any_number(leaves: list[Any]) -> bool:
+    for leaf in leaves:  # noqa: SIM110 - a plain loop, as in `only`
+        if isinstance(leaf, nests.NUMBER):
+            return True
+    return False
 
 
 def leaf_name(backend: Backend, argument: str, structure: Any, position: int) -> str:

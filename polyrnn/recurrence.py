@@ -155,12 +155,12 @@ def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
     states, held = carry
     assert states is not None
     last, outputs = _results(plan, held, stacked)
+    if not plan.plain_states:
+        states = backend.unflatten(plan.states_structure, states)
+    if step.plain_output:
+        return last[0], outputs[0], states
     structure = step.output_structure
-    return (
-        backend.unflatten(structure, last),
-        backend.unflatten(structure, outputs),
-        backend.unflatten(plan.states_structure, states),
-    )
+    return backend.unflatten(structure, last), backend.unflatten(structure, outputs), states
 
 
 def _results(

@@ -129,7 +129,7 @@ def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
     Returns:
         The backend, loaded, with what chose it.
     """
-    if isinstance(backend, Backend):
+    if backend is not None and not isinstance(backend, str):
         return _explicit(backend, f"backend={_spell(backend)}")
     key = _say(backend)
     if key is not None:
@@ -174,7 +174,7 @@ def _keep(choice: Choice) -> str:
     return key
 
 
-def _said(backend: str | Backend | None) -> Choice | None:
+def _said(backend: str | None) -> Choice | None:
     if backend is not None:
         return _explicit(backend, f"backend={_spell(backend)}")
     in_use = _in_use.get()
@@ -205,17 +205,17 @@ def _by_environment(name: str) -> str:
 
 
 def _explicit(backend: str | Backend, reason: str) -> Choice:
+    if isinstance(backend, str):
+        try:
+            return Choice(registry.installed().load(backend), backend, reason)
+        except (ValueError, ImportError) as error:
+            error.add_note(f"The backend {backend!r} was chosen by {reason}.")
+            raise
     if isinstance(backend, Backend):
         return Choice(backend, _framework(backend) or type(backend).__name__, reason)
-    if not isinstance(backend, str):
-        raise TypeError(
-            f"backend: expected a name or a polyrnn.Backend, got {type(backend).__qualname__}"
-        )
-    try:
-        return Choice(registry.installed().load(backend), backend, reason)
-    except (ValueError, ImportError) as error:
-        error.add_note(f"The backend {backend!r} was chosen by {reason}.")
-        raise
+    raise TypeError(
+        f"backend: expected a name or a polyrnn.Backend, got {type(backend).__qualname__}"
+    )
 
 
 def _framework(backend: Backend) -> str | None:
@@ -228,7 +228,7 @@ def _framework(backend: Backend) -> str | None:
     return None
 
 
-def _spell(backend: str | Backend) -> str:
+def _spell(backend: Any) -> str:
     return repr(backend) if isinstance(backend, str) else type(backend).__name__
 
 

@@ -1,26 +1,14 @@
 """The body of the loop: calls the step, holds it to its word, and applies the mask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from polyrnn import nests
 from polyrnn.backend import Backend, Body, Carry, Tensor
 from polyrnn.plan import Plan
-from polyrnn.reading import leaf_name
+from polyrnn.reading import leaf_name, only
 from polyrnn.sizes import sizes_agree
-
-
-class _Spec(NamedTuple):
-    """What a leaf must be at every step, remembered without keeping the tensor."""
-
-    dtype: Any
-    shape: Any
-
-    @classmethod
-    def of(cls, leaf: Tensor) -> "_Spec":
-        return cls(leaf.dtype, leaf.shape)
-
 
 # A tuple, because the union of two types would be made anew at each step.
 _SEQUENCE = (tuple, list)
@@ -29,64 +17,61 @@ Results: TypeAlias = tuple[list[Tensor], list[Tensor]]
 """The leaves of an output, and those of the new states."""
 
 
+class _Spec(NamedTuple):
+    """What a leaf must be at every step, remembered without keeping the tensor."""
+
+    dtype: Any
+    shape: Any
+
+
 class Step:
     """What the step function of a plan takes and returns, as flat lists of tensors.
 
     Args:
         plan: The plan of the call.
 
-    After the first call `output_structure` says what nest the step puts out.
+    After the first call `output_structure` says what nest the step puts out. Where there is
+    nothing to take apart, `specs` then holds the spec of the output and the list of those
+    of the states: what is equal to it at a later step needs no closer look.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.output_structure: Any = None
+        self.plain_output = False
+        self.spec = plan.backend.spec
+        self.specs: list[Any] = []
         self._output_specs: list[_Spec] = []
-        self._state_specs = [_Spec.of(state) for state in plan.states]
         self._plan = plan
         self._backend = plan.backend
         self._kind = plan.backend.tensor_type
-        self._states = plan.backend.unflatten(plan.states_structure, plan.states)
-        self._plain_states = len(self._states) == len(plan.states) and all(
-            isinstance(state, self._kind) for state in self._states
-        )
-        self._plain_arguments = self._plain_states and _is_plain(
-            plan.backend, plan.inputs_structure, plan.inputs
-        )
-        self._plain_specs: list[tuple[Any, ...]] = []
 
-    def caller(self) -> Callable[[list[Tensor], list[Tensor]], Results]:
-        """Make the function that calls the step once.
+    def put_together(self, slices: list[Tensor], states: list[Tensor]) -> tuple[Any, list[Any]]:
+        """Give the arguments of the step function.
+
+        Args:
+            slices: The leaves of the inputs, and whatever comes after them.
+            states: The leaves of the states.
 
         Returns:
-            Called with the leaves of the inputs (and whatever comes after them) and those
-            of the states; gives the leaves of the output and of the new states.
+            The inputs, and the list of states and constants.
         """
-        # An eager step takes tens of microseconds, so that whatever is done at each shows.
-        # Where there is nothing to take apart, nothing is, and one look tells that all is
-        # as it was at the first step.
-        step_function, constants = self._plan.step_function, list(self._plan.constants)
-        plain, put_together, read = self._plain_arguments, self._put_together, self._read
-        spec, specs = self._backend.spec, self._plain_specs
+        plan, unflatten = self._plan, self._backend.unflatten
+        x = unflatten(plan.inputs_structure, slices[: len(plan.inputs)])
+        handed = states if plan.plain_states else unflatten(plan.states_structure, states)
+        return x, [*handed, *plan.constants]
 
-        def call(slices: "list[Tensor]", states: "list[Tensor]") -> Results:
-            if plain:
-                result = step_function(slices[0], states + constants)
-            else:
-                result = step_function(*put_together(slices, states))
-            if specs and type(result) is tuple and len(result) == 2:
-                output, new_states = result
-                if type(new_states) in _SEQUENCE:
-                    leaves = [output, *new_states]
-                    try:
-                        if [spec(leaf) for leaf in leaves] == specs:
-                            return leaves[:1], leaves[1:]
-                    except AttributeError:
-                        pass  # What is no tensor may still be made one.
-            return read(result)
+    def read(self, result: Any) -> Results:
+        """Take apart and check what the step function returned.
 
-        return call
+        Args:
+            result: Whatever it is.
 
-    def _read(self, result: Any) -> Results:
+        Returns:
+            The leaves of the output, and those of the new states.
+
+        Raises:
+            ValueError: If it is not what a step has to return, or not what it was before.
+        """
         if not isinstance(result, _SEQUENCE) or len(result) != 2:
             raise ValueError(
                 "step_function: expected it to return (output, new_states), got "
@@ -95,30 +80,25 @@ class Step:
         output, new_states = result
         return self._output_leaves(output), self._state_leaves(new_states)
 
-    def _put_together(self, slices: list[Tensor], states: list[Tensor]) -> tuple[Any, list[Any]]:
-        plan, unflatten = self._plan, self._backend.unflatten
-        x = unflatten(plan.inputs_structure, slices[: len(plan.inputs)])
-        handed = states if self._plain_states else unflatten(plan.states_structure, states)
-        return x, [*handed, *plan.constants]
-
     def _state_leaves(self, new_states: Any) -> list[Tensor]:
+        plan = self._plan
         if (
-            self._plain_states
+            plan.plain_states
             and isinstance(new_states, _SEQUENCE)
-            and len(new_states) == len(self._states)
-            and all(isinstance(new, self._kind) for new in new_states)
+            and len(new_states) == len(plan.states)
+            and only(self._kind, new_states)
         ):
             leaves = list(new_states)
         else:
             leaves = self._take_apart(new_states)
-        return self._hold_to(leaves, self._state_specs, "state", self._plan.states_structure)
+        return self._hold_to(leaves, plan.states, "state", plan.states_structure)
 
     def _take_apart(self, new_states: Any) -> list[Any]:
-        backend, expected = self._backend, self._plan.states_structure
-        is_sequence = isinstance(new_states, list | tuple)
+        backend, expected, states = self._backend, self._plan.states_structure, self._states()
+        is_sequence = isinstance(new_states, _SEQUENCE)
         # One state may come back bare; it may be a list or tuple itself.
         readings = [list(new_states)] if is_sequence else []
-        if len(self._states) == 1 and not (is_sequence and self._plain_states):
+        if len(states) == 1 and not (is_sequence and self._plan.plain_states):
             readings.append([new_states])
         for reading in readings:
             leaves, structure = backend.flatten(reading)
@@ -126,15 +106,20 @@ class Step:
                 return leaves
         raise ValueError(self._wrong_states(readings, new_states))
 
+    def _states(self) -> list[Any]:
+        """Give the nests that were the initial states."""
+        states: list[Any] = self._backend.unflatten(self._plan.states_structure, self._plan.states)
+        return states
+
     def _wrong_states(self, readings: list[list[Any]], new_states: Any) -> str:
-        backend = self._backend
+        backend, states = self._backend, self._states()
         for reading in readings:
-            if len(reading) == len(self._states):
-                for position, (new, old) in enumerate(zip(reading, self._states, strict=True)):
+            if len(reading) == len(states):
+                for position, (new, old) in enumerate(zip(reading, states, strict=True)):
                     given, expected = _describe(backend, new), _describe(backend, old)
                     if given != expected:
                         return f"state [{position}]: step returned {given} for {expected}"
-        count = f"{len(self._states)} state{'' if len(self._states) == 1 else 's'}"
+        count = f"{len(states)} state{'' if len(states) == 1 else 's'}"
         return f"new_states: step returned {_describe(backend, new_states)} for {count}"
 
     def _output_leaves(self, output: Any) -> list[Tensor]:
@@ -145,9 +130,10 @@ class Step:
                 for p, leaf in enumerate(leaves)
             ]
             self._check_batch(leaves, structure)
-            self._output_specs = [_Spec.of(leaf) for leaf in leaves]
-            if self._plain_states and isinstance(output, self._kind):
-                self._plain_specs += map(self._backend.spec, leaves + self._plan.states)
+            self._output_specs = [_Spec(leaf.dtype, leaf.shape) for leaf in leaves]
+            self.plain_output = len(leaves) == 1 and leaves[0] is output
+            if self.plain_output and self._plan.plain_states:
+                self.specs += [self.spec(output), list(map(self.spec, self._plan.states))]
             self.output_structure = structure
             return leaves
         if structure != self.output_structure:
@@ -210,7 +196,9 @@ def make_body(plan: Plan, step: Step) -> Body:
     Returns:
         The body; its slices are those of `loop_inputs`.
     """
-    call = step.caller()
+    step_function, constants = plan.step_function, list(plan.constants)
+    plain_arguments = plan.plain_inputs and plan.plain_states
+    spec, specs = step.spec, step.specs
     select = plan.backend.select
     input_count = len(plan.inputs)
     masked = plan.mask is not None
@@ -219,17 +207,30 @@ def make_body(plan: Plan, step: Step) -> Body:
     repeats_here = repeats and not fills_forward(plan)
     carries_output = repeats_here or not all_outputs
     not_carried: Any = [] if repeats and not repeats_here else None
-    ranks = _mask_ranks(plan)
-    state_masks = [input_count + ranks.index(_rank(plan, state)) for state in plan.states]
+    state_masks = _state_masks(plan) if masked else []
 
     # Quoted, because torch.compile meets this definition and cannot subscript types.
     def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
+        # An eager step takes tens of microseconds, so that whatever is done at each shows.
+        # Where there is nothing to take apart, nothing is, and one look tells that all is
+        # as it was at the first step.
+        states: Any
         states, held = carry
-        output, new_states = call(slices, states)  # type: ignore[arg-type]  # never `None`
+        if plain_arguments:
+            result = step_function(slices[0], states + constants)
+        else:
+            result = step_function(*step.put_together(slices, states))
+        as_before = False
+        if specs and type(result) is tuple and len(result) == 2 and type(result[1]) in _SEQUENCE:
+            try:
+                as_before = spec(result[0]) == specs[0] and list(map(spec, result[1])) == specs[1]
+            except AttributeError:
+                as_before = False  # What is no tensor may still be made one.
+        output, new_states = ([result[0]], [*result[1]]) if as_before else step.read(result)
         if masked:
             new_states = [
                 select(slices[position], new, old)
-                for position, new, old in zip(state_masks, new_states, states, strict=True)  # type: ignore[arg-type]
+                for position, new, old in zip(state_masks, new_states, states, strict=True)
             ]
         if repeats and (repeats_here or held is None):
             mask = slices[input_count]
@@ -268,20 +269,22 @@ def loop_inputs(plan: Plan) -> list[Tensor]:
     return [*plan.inputs, *masks]
 
 
+def _state_masks(plan: Plan) -> list[int]:
+    """Find the mask of each state among the slices."""
+    ranks = _mask_ranks(plan)
+    return [len(plan.inputs) + ranks.index(_rank(plan, state)) for state in plan.states]
+
+
 def _mask_ranks(plan: Plan) -> list[int]:
     """List the ranks at which a step needs its mask; the plain one, of rank 1, comes first."""
     return [1, *sorted({_rank(plan, state) for state in plan.states} - {1})]
 
 
 def _rank(plan: Plan, state: Tensor) -> int:
-    if plan.mask is None or not plan.backend.expands_masks:
+    if not plan.backend.expands_masks:
         return 1
     shape = plan.backend.shape(state)
     return 1 if shape is None else len(shape)
-
-
-def _is_plain(backend: Backend, structure: Any, leaves: list[Tensor]) -> bool:
-    return len(leaves) == 1 and backend.unflatten(structure, leaves) is leaves[0]
 
 
 def _fits(new: tuple[Any, ...] | None, old: tuple[Any, ...] | None) -> bool:
