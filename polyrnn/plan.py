@@ -69,8 +69,8 @@ def make_plan(
     state_leaves, states_structure, plain_states = reader.read_entries(
         "initial_states", initial_states
     )
-    constant_leaves, constants_structure, plain_constants = reader.read_entries(
-        "constants", constants
+    constant_leaves, constants_structure, plain_constants = (
+        ([], None, True) if constants is None else reader.read_entries("constants", constants)
     )
 
     reader.like = reader.first_tensor([*input_leaves, *state_leaves, *constant_leaves])
@@ -86,7 +86,9 @@ def make_plan(
     # From here on everything follows the device of the inputs.
     reader.like = xs[0]
     states = reader.convert("initial_states", state_leaves, states_structure)
-    constant_tensors = reader.convert("constants", constant_leaves, constants_structure)
+    constant_tensors = constant_leaves and reader.convert(
+        "constants", constant_leaves, constants_structure
+    )
 
     time_mask = None
     if mask is not None:

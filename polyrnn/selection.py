@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import cache
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from polyrnn import nests, registry
 from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend
-from polyrnn.registry import BackendStatus
+from polyrnn.registry import BackendStatus, Registry
 
 ENVIRONMENT_VARIABLE = "POLYRNN_BACKEND"
 
@@ -157,8 +158,19 @@ the key they answer, and finds the choice here, as an object that it can trace.
 @registry.constant_in_traces
 def _say(backend: str | None) -> str | None:
     """Answer with the key of what is said outright; with `None` where nothing is."""
-    choice = _said(backend)
-    return None if choice is None else _keep(choice)
+    if backend is not None:
+        return _named(registry.installed(), backend, by_environment=False)
+    in_use = _in_use.get()
+    if in_use:
+        return _keep(in_use[-1])
+    name = os.environ.get(ENVIRONMENT_VARIABLE)
+    return _named(registry.installed(), name, by_environment=True) if name else None
+
+
+@cache
+def _named(known: Registry, name: str, *, by_environment: bool) -> str:
+    """Load a backend that is said by its name; remembered, because most calls say one."""
+    return _keep(_explicit(name, _by_environment(name) if by_environment else f"backend={name!r}"))
 
 
 @registry.constant_in_traces
@@ -172,18 +184,6 @@ def _keep(choice: Choice) -> str:
     key = f"{choice.reason} {id(choice.backend)}"
     _choices.setdefault(key, choice)
     return key
-
-
-def _said(backend: str | None) -> Choice | None:
-    if backend is not None:
-        return _explicit(backend, f"backend={_spell(backend)}")
-    in_use = _in_use.get()
-    if in_use:
-        return in_use[-1]
-    name = os.environ.get(ENVIRONMENT_VARIABLE)
-    if name:
-        return _explicit(name, _by_environment(name))
-    return None
 
 
 def standing_choice() -> tuple[str, str]:

@@ -125,15 +125,18 @@ class Step:
     def _output_leaves(self, output: Any) -> list[Tensor]:
         leaves, structure = self._backend.flatten(output)
         if self.output_structure is None:
-            leaves = [
-                self._plan.to_tensor(leaf, partial(self._where, "output", structure, p))
-                for p, leaf in enumerate(leaves)
-            ]
-            self._check_batch(leaves, structure)
+            if not only(self._kind, leaves):
+                leaves = [
+                    self._plan.to_tensor(leaf, partial(self._where, "output", structure, p))
+                    for p, leaf in enumerate(leaves)
+                ]
+            if self._plan.mask is not None:
+                self._check_batch(leaves, self._plan.mask, structure)
             self._output_specs = [_Spec(leaf.dtype, leaf.shape) for leaf in leaves]
             self.plain_output = len(leaves) == 1 and leaves[0] is output
             if self.plain_output and self._plan.plain_states:
-                self.specs += [self.spec(output), list(map(self.spec, self._plan.states))]
+                of_output, of_states = self.spec(output), list(map(self.spec, self._plan.states))
+                self.specs += [of_output, of_states, of_output in of_states[:1]]
             self.output_structure = structure
             return leaves
         if structure != self.output_structure:
@@ -145,10 +148,8 @@ class Step:
             )
         return self._hold_to(leaves, self._output_specs, "output", structure)
 
-    def _check_batch(self, leaves: list[Tensor], structure: Any) -> None:
-        if self._plan.mask is None:
-            return
-        mask_shape = self._backend.shape(self._plan.mask)
+    def _check_batch(self, leaves: list[Tensor], mask: Tensor, structure: Any) -> None:
+        mask_shape = self._backend.shape(mask)
         batch = None if mask_shape is None else mask_shape[1]
         for position, leaf in enumerate(leaves):
             shape = self._backend.shape(leaf)
@@ -221,17 +222,20 @@ def make_body(plan: Plan, step: Step) -> Body:
         else:
             result = step_function(*step.put_together(slices, states))
         as_before = False
-        if specs and type(result) is tuple and len(result) == 2 and type(result[1]) in _SEQUENCE:
-            try:
-                as_before = spec(result[0]) == specs[0] and list(map(spec, result[1])) == specs[1]
-            except AttributeError:
-                as_before = False  # What is no tensor may still be made one.
-        output, new_states = ([result[0]], [*result[1]]) if as_before else step.read(result)
+        if specs and type(result) is tuple and len(result) == 2:
+            y, new_states = result
+            if type(new_states) in _SEQUENCE:
+                try:
+                    # Most steps put out their first state, which is then looked at once.
+                    as_before = [*map(spec, new_states)] == specs[1] and (
+                        (specs[2] and y is new_states[0]) or spec(y) == specs[0]
+                    )
+                except AttributeError:
+                    as_before = False  # What is no tensor may still be made one.
+        output, new_states = ([y], [*new_states]) if as_before else step.read(result)
         if masked:
-            new_states = [
-                select(slices[position], new, old)
-                for position, new, old in zip(state_masks, new_states, states, strict=True)
-            ]
+            masks = [slices[position] for position in state_masks]
+            new_states = list(map(select, masks, new_states, states))
         if repeats and (repeats_here or held is None):
             mask = slices[input_count]
             before = held if held is not None else [None] * len(output)

@@ -174,6 +174,20 @@ class TestWrongOutput:
     def test_leaf_changes(self, first: Any, second: Any, text: str) -> None:
         self.walk(first, second, text)
 
+    @pytest.mark.parametrize("first", [True, False])
+    def test_is_the_first_state_at_one_step_only(self, first: bool) -> None:
+        is_state = iter([first, not first])
+        shapes = ((2, 2), (2, 4)) if first else ((2, 4), (2, 2))
+
+        def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+            return states[0] if next(is_state) else x[:, :2], states
+
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole text is compared
+            polyrnn.rnn(step, X, [H])
+        assert str(caught.value) == (
+            f"output: step returned float32 {shapes[0]} for float32 {shapes[1]}"
+        )
+
     @pytest.mark.parametrize("shape", [(), (4,), (3, 2)])
     def test_has_no_batch_to_mask(self, shape: tuple[int, ...]) -> None:
         refused(

@@ -39,12 +39,12 @@ class NumpyBackend(Backend):
         length = len(xs[0])
         steps = zip(*[x[::-1] if reverse else x for x in xs], strict=True)
         stacked: list[Any] = []
-        for position, slices in enumerate(map(list, steps)):
-            carry, outputs = body(carry, slices)
-            if position == 0:
+        for position, slices in enumerate(steps):
+            carry, outputs = body(carry, list(slices))
+            if not stacked:
                 stacked = [np.empty((length, *y.shape), y.dtype) for y in outputs]
-            for whole, y in zip(stacked, outputs, strict=True):
-                whole[position] = y
+            for place, y in enumerate(outputs):
+                stacked[place][position] = y
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
