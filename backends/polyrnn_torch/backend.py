@@ -100,11 +100,11 @@ class TorchBackend(Backend):
 
     def forward_fill(self, x: Any, mask: Any) -> Any:
         time, batch = mask.shape
-        steps = torch.arange(time, device=x.device)[:, None]
-        steps = torch.where(mask, steps, 0).cummax(0).values
+        numbers = torch.arange(time * batch, device=x.device).view(time, batch)
+        # Of the rows of one sample, the last one that is not masked has the greatest number.
+        sources = torch.where(mask, numbers, numbers[:1]).cummax(0).values.flatten()
         # One index for whole rows is quicker than two, and so is its gradient.
-        rows = (steps * batch + torch.arange(batch, device=x.device)).flatten()
-        return x.flatten(0, 1).index_select(0, rows).unflatten(0, (time, batch))
+        return x.flatten(0, 1).index_select(0, sources).unflatten(0, (time, batch))
 
     def flip(self, x: Any) -> Any:
         return x.flip(0)
