@@ -176,6 +176,10 @@ class Backend(ABC):
             ``x[steps[b], b]`` for each sample, of shape ``(batch, ...)``.
         """
 
+    def new_axis(self, x: Tensor) -> Tensor:
+        """Insert a second axis, of size 1."""
+        return x[:, None, ...]
+
     def fused(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
         """Call ``function(self, *tensors)``, which does several things with small tensors.
 

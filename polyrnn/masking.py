@@ -120,9 +120,10 @@ def without_padding(backend: Backend, mask: Tensor, x: Tensor) -> Tensor:
     first = backend.first_true(mask)
     # What is filled in comes to nothing, so that its gradient is zero: none need be taken.
     sample, valid = backend.take(backend.detach(x), first), backend.take(mask, first)
-    first = backend.first_true(valid[:, None])
-    other = backend.take(sample[:, None, ...], first)
-    any_valid = backend.take(valid[:, None], first)
+    validity = backend.new_axis(valid)
+    first = backend.first_true(validity)
+    other = backend.take(backend.new_axis(sample), first)
+    any_valid = backend.take(validity, first)
     is_float = backend.dtype_name(x).startswith(("float", "bfloat", "complex"))
     other = backend.select(any_valid, other, backend.ones_like(other) if is_float else None)
     return backend.select(mask, x, backend.select(valid, sample, other))

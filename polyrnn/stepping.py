@@ -22,6 +22,7 @@ class _Spec(NamedTuple):
 
     dtype: Any
     shape: Any
+    static_shape: tuple[Any, ...] | None
 
 
 class Step:
@@ -132,7 +133,8 @@ class Step:
                 ]
             if self._plan.mask is not None:
                 self._check_batch(leaves, self._plan.mask, structure)
-            self._output_specs = [_Spec(leaf.dtype, leaf.shape) for leaf in leaves]
+            shape = self._backend.shape
+            self._output_specs = [_Spec(leaf.dtype, leaf.shape, shape(leaf)) for leaf in leaves]
             self.plain_output = len(leaves) == 1 and leaves[0] is output
             if self.plain_output and self._plan.plain_states:
                 of_output, of_states = self.spec(output), list(map(self.spec, self._plan.states))
@@ -171,7 +173,7 @@ class Step:
             if isinstance(new, kind) and new.dtype == old.dtype and new.shape == old.shape:
                 continue
             new = self._plan.to_tensor(new, partial(self._where, called, structure, position))
-            if new.dtype != old.dtype or not _fits(backend.shape(new), backend.shape(old)):
+            if new.dtype != old.dtype or not _fits(backend.shape(new), _static_shape(backend, old)):
                 raise ValueError(
                     f"{self._where(called, structure, position)}: step returned "
                     f"{_spell(backend, new)} for {_spell(backend, old)}"
@@ -297,8 +299,12 @@ def _fits(new: tuple[Any, ...] | None, old: tuple[Any, ...] | None) -> bool:
     return len(new) == len(old) and all(map(sizes_agree, new, old))
 
 
-def _spell(backend: Backend, x: Tensor) -> str:
-    shape = backend.shape(x)
+def _static_shape(backend: Backend, x: Tensor | _Spec) -> tuple[Any, ...] | None:
+    return x.static_shape if isinstance(x, _Spec) else backend.shape(x)
+
+
+def _spell(backend: Backend, x: Tensor | _Spec) -> str:
+    shape = _static_shape(backend, x)
     return f"{backend.dtype_name(x)} {'of unknown rank' if shape is None else shape}"
 
 

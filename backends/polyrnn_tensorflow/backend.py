@@ -1,5 +1,8 @@
 """What TensorFlow does its own way: unknown sizes, variables, and tracked containers.
 
+What is called at each walk is called by `tf.raw_ops`: what stands around the operations in
+Python takes as long as they do, or longer.
+
 How a graph walks over time is in `polyrnn_tensorflow.graph_loop`, and what a step finds
 as its namespace in `polyrnn_tensorflow.functions`. The backend is larger than the
 others because TensorFlow executes in two ways, and knows a size, or a rank, or not.
@@ -8,6 +11,7 @@ others because TensorFlow executes in two ways, and knows a size, or a rank, or 
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import numpy as np
 import optree
 import tensorflow as tf
 
@@ -15,7 +19,7 @@ from polyrnn import Backend, nests, python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn_tensorflow import functions
 from polyrnn_tensorflow.graph_loop import graph_loop
-from polyrnn_tensorflow.time_steps import length_of, static_length
+from polyrnn_tensorflow.time_steps import length_of, shape_of, static_length
 
 BLOCK = 128
 """How many time steps an eager loop takes apart at once."""
@@ -39,23 +43,26 @@ class TensorFlowBackend(Backend):
         return _spec
 
     def transpose(self, x: Any) -> Any:
-        rank = x.shape.rank
-        rest = tf.range(2, tf.rank(x)) if rank is None else range(2, rank)
-        return tf.transpose(x, tf.concat([[1, 0], rest], 0) if rank is None else [1, 0, *rest])
+        shape = shape_of(x)
+        if shape is None:
+            return tf.transpose(x, tf.concat([[1, 0], tf.range(2, tf.rank(x))], 0))
+        # A list would be made a tensor by way of Python, which takes longer than to transpose.
+        return tf.raw_ops.Transpose(x=x, perm=np.array([1, 0, *range(2, len(shape))], np.int32))
 
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
         if on_false is None:
             on_false = tf.zeros_like(on_true)
-        if mask.shape.rank == 1 and on_true.shape == on_false.shape:
+        mask_rank, shape = len(shape_of(mask) or ()), shape_of(on_true)
+        if mask_rank == 1 and shape == shape_of(on_false):
             # This operation takes whole rows, of any rank, and its gradient sums nothing up.
             return tf.raw_ops.Select(condition=mask, x=on_true, y=on_false)
-        if on_true.shape.rank is None:
-            missing = tf.ones([tf.rank(on_true) - mask.shape.rank], tf.int32)
+        if shape is None:
+            missing = tf.ones([tf.rank(on_true) - mask_rank], tf.int32)
             mask = tf.reshape(mask, tf.concat([tf.shape(mask), missing], 0))
         else:
-            for _ in range(on_true.shape.rank - mask.shape.rank):
-                mask = tf.expand_dims(mask, -1)
-        return tf.where(mask, on_true, on_false)
+            for _ in range(len(shape) - mask_rank):
+                mask = tf.raw_ops.ExpandDims(input=mask, axis=-1)
+        return tf.raw_ops.SelectV2(condition=mask, t=on_true, e=on_false)
 
     def flip(self, x: Any) -> Any:
         return tf.reverse(x, [0])
@@ -68,7 +75,7 @@ class TensorFlowBackend(Backend):
     ) -> tuple[Carry, list[Any]]:
         if unroll or tf.executing_eagerly() or static_length(xs[0]) == 1:
             steps = zip(*(_slices(x, reverse) for x in xs), strict=True)
-            return python_loop(body, carry, map(list, steps), tf.stack)
+            return python_loop(body, carry, map(list, steps), _stack)
         return graph_loop(body, carry, xs, reverse)
 
     def convert(self, value: Any, like: Any = None) -> Any:
@@ -92,14 +99,19 @@ class TensorFlowBackend(Backend):
         return mask
 
     def first_true(self, mask: Any) -> Any:
-        return tf.argmax(_not_empty(mask), 0, tf.int32)
+        return tf.raw_ops.ArgMax(input=_not_empty(mask), dimension=0, output_type=tf.int32)
 
     def take(self, x: Any, steps: Any) -> Any:
-        samples = tf.range(length_of(steps, tf.int32))
-        return tf.gather_nd(_not_empty(x), tf.stack([steps, samples], 1))
+        batch = length_of(steps, tf.int32)
+        samples = np.arange(batch, dtype=np.int32) if isinstance(batch, int) else tf.range(batch)
+        places = tf.raw_ops.Pack(values=[steps, samples], axis=1)
+        return tf.raw_ops.GatherNd(params=_not_empty(x), indices=places)
+
+    def new_axis(self, x: Any) -> Any:
+        return tf.raw_ops.ExpandDims(input=x, axis=1)
 
     def shape(self, x: Any) -> tuple[Any, ...] | None:
-        return None if x.shape.rank is None else tuple(x.shape.as_list())
+        return shape_of(x)
 
     def dtype_name(self, x: Any) -> str:
         return str(x.dtype.name)
@@ -118,8 +130,11 @@ class TensorFlowBackend(Backend):
 
 
 def _spec(x: Any) -> tuple[Any, ...]:
-    # The shape of an eager tensor is made of Python objects when it is first asked for.
-    return type(x), x.dtype, x._shape_tuple()
+    return type(x), x.dtype, shape_of(x)
+
+
+def _stack(values: list[Any]) -> Any:
+    return tf.raw_ops.Pack(values=values, axis=0)
 
 
 def _slices(x: Any, reverse: bool) -> Iterator[Any]:

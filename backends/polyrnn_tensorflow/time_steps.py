@@ -109,10 +109,20 @@ def as_tensor(shape: tf.TensorShape) -> Any:
     return tf.constant([-1 if size is None else size for size in shape.as_list()], tf.int32)
 
 
+def shape_of(x: Any) -> tuple[int | None, ...] | None:
+    """Give the static shape of a tensor; `None` where not even the rank is known.
+
+    ``x.shape`` is made of Python objects when it is first asked for, which takes longer than
+    many an operation.
+    """
+    shape: tuple[int | None, ...] | None = x._shape_tuple()
+    return shape
+
+
 def static_length(x: Any) -> int | None:
-    """Give the size of the first axis where it is static; version 1 wraps it up."""
-    length: int | None = tf.compat.dimension_value(x.shape[0])
-    return length
+    """Give the size of the first axis where it is static."""
+    shape = shape_of(x)
+    return None if shape is None else shape[0]
 
 
 def length_of(x: Any, dtype: Any) -> Any:
