@@ -12,9 +12,9 @@ from polyrnn import nests
 Tensor: TypeAlias = Any
 """A tensor of the backend's framework.
 
-The front end asks it for ``shape`` and ``dtype``, indexes every axis of it or ends in ``...``
-(``x[-1, ...]``, ``x[:, None]``, ``x[..., 0]``, ``x[::-1, ...]``), writes ``x & ~x`` for booleans
-and ``x + 1`` for floats; everything else goes through the methods of the `Backend`.
+The front end asks it for ``shape`` and ``dtype``, and indexes every axis of it or ends in ``...``
+(``x[-1, ...]``, ``x[None, ...]``, ``x[..., 0]``, ``x[:, :, None]``); everything else goes through
+the methods of the `Backend`.
 """
 
 Carry: TypeAlias = tuple[list[Tensor] | None, ...]

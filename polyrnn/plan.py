@@ -125,8 +125,6 @@ def make_plan(
 
 
 def _flag(name: str, value: Any) -> bool:
-    if value is True or value is False:
-        return value
     if type(value).__name__ in ("bool", "bool_") and type(value).__module__ == "numpy":
         return bool(value)
     raise TypeError(f"{name}: expected True or False, got {kind_of(value)}")

@@ -32,8 +32,9 @@ class Step:
         plan: The plan of the call.
 
     After the first call `output_structure` says what nest the step puts out. Where there is
-    nothing to take apart, `specs` then holds the spec of the output and the list of those
-    of the states: what is equal to it at a later step needs no closer look.
+    nothing to take apart, `specs` then holds the spec of the output, the list of those of
+    the states, and whether the first of these is that of the output too: what is equal to
+    them at a later step needs no closer look.
     """
 
     def __init__(self, plan: Plan) -> None:

@@ -23,8 +23,8 @@ class NumpyBackend(Backend):
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
         if mask.ndim < on_true.ndim:
             mask = mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim))
-        # To copy one and write the other over it is quicker than `np.where`, a third where
-        # nothing has to be turned round.
+        # To copy one and write the other over it is quicker than `np.where`, by a fourth where
+        # the mask can stay as it is.
         if on_false is not None and on_false.shape == on_true.shape:
             selected = np.array(on_false)
             np.copyto(selected, on_true, where=mask)

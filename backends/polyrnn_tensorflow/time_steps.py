@@ -59,7 +59,7 @@ class ReadInPlace(TimeSteps):
     """Reads steps by their index, and copies nothing.
 
     The gradient of what is read goes to a list of blanks instead, which take no memory, and
-    of which one is taken off with each step. `tf.vectorized_map` cannot convert this.
+    of which one is taken off with each step. `tf.vectorized_map` cannot convert such a list.
     """
 
     def __init__(self, x: Any, reverse: bool) -> None:
