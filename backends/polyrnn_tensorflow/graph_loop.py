@@ -39,12 +39,11 @@ def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[
     ]
     is_none = [entry is None for entry in carry]
 
-    def loop_body(t: Any, entries: Any, handles: Any, sinks: Any) -> Any:
+    def loop_body(entries: Any, handles: Any, sinks: Any) -> Any:
         before = tuple(None if none else e for none, e in zip(is_none, entries, strict=True))
-        reads = [source.read(t, h) for source, h in zip(sources, handles, strict=True)]
+        reads = [source.read(handle) for source, handle in zip(sources, handles, strict=True)]
         after, outputs = _take_step(body, before, [item for item, _ in reads])
         return (
-            t + 1,
             [entry or [] for entry in after],
             [rest for _, rest in reads],
             list(map(_push, sinks, outputs)),
@@ -55,11 +54,10 @@ def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[
     if not isinstance(length, int):
         remaining, further = tf.maximum(remaining, 1), length > 1
     with _control_flow_of_version_2():
-        _, entries, _, sinks = tf.while_loop(
+        entries, _, sinks = tf.while_loop(
             lambda *_: further,
             loop_body,
             (
-                1,
                 [entry or [] for entry in carry],
                 [source.handle for source in sources],
                 list(map(_push, sinks, first)),

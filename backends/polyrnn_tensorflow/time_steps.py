@@ -20,17 +20,16 @@ class TimeSteps(ABC):
     """
 
     handle: Any
-    """A list, for the loop to carry."""
+    """What tells the next step, for the loop to carry: a nest of tensors."""
 
     @abstractmethod
     def __init__(self, x: Any, reverse: bool) -> None: ...
 
     @abstractmethod
-    def read(self, t: Any, handle: Any) -> tuple[Any, Any]:
-        """Read the step that comes after `t` others.
+    def read(self, handle: Any) -> tuple[Any, Any]:
+        """Read the next step.
 
         Args:
-            t: How many steps come before it, from 1 on.
             handle: What was given back with the step before; `self.handle` at first.
 
         Returns:
@@ -46,9 +45,9 @@ class TakenOffList(TimeSteps):
         steps = tf.raw_ops.TensorListFromTensor(
             tensor=x if reverse else tf.reverse(x, [0]), element_shape=self._shape
         )
-        _, self.handle = self.read(0, steps)
+        _, self.handle = self.read(steps)
 
-    def read(self, t: Any, handle: Any) -> tuple[Any, Any]:
+    def read(self, handle: Any) -> tuple[Any, Any]:
         rest, item = tf.raw_ops.TensorListPopBack(
             input_handle=handle, element_shape=self._shape, element_dtype=self._dtype
         )
@@ -65,16 +64,18 @@ class ReadInPlace(TimeSteps):
     def __init__(self, x: Any, reverse: bool) -> None:
         self._values, self._reverse, self._shape = tf.stop_gradient(x), reverse, tf.shape(x)[1:]
         self._length = length_of(x, tf.int32)
-        _, self.handle = self._pop(self._make_blanks(x))
+        _, blanks = self._pop(self._make_blanks(x))
+        self.handle = (blanks, self._length - 2 if reverse else 1)
 
-    def read(self, t: Any, handle: Any) -> tuple[Any, Any]:
-        blank, rest = self._pop(handle)
-        item = tf.gather(self._values, self._length - 1 - t if self._reverse else t)
-        return _in_place_of(blank, item), rest
+    def read(self, handle: Any) -> tuple[Any, Any]:
+        blanks, position = handle
+        blank, rest = self._pop(blanks)
+        item = tf.gather(self._values, position)
+        return _in_place_of(blank, item), (rest, position + (-1 if self._reverse else 1))
 
-    def _pop(self, handle: Any) -> tuple[Any, Any]:
+    def _pop(self, blanks: Any) -> tuple[Any, Any]:
         rest, blank = tf.raw_ops.TensorListPopBack(
-            input_handle=handle, element_shape=self._shape, element_dtype=self._values.dtype
+            input_handle=blanks, element_shape=self._shape, element_dtype=self._values.dtype
         )
         return blank, rest
 
