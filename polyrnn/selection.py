@@ -169,8 +169,12 @@ def _say(backend: str | None) -> str | None:
 
 @cache
 def _named(known: Registry, name: str, *, by_environment: bool) -> str:
-    """Load a backend that is said by its name; remembered, because most calls say one."""
-    return _keep(_explicit(name, _by_environment(name) if by_environment else f"backend={name!r}"))
+    """Load a backend that is said by its name; remembered, because most calls say one.
+
+    What is remembered holds for one registry, which is why that is an argument.
+    """
+    reason = _by_environment(name) if by_environment else f"backend={_spell(name)}"
+    return _keep(_explicit(name, reason))
 
 
 @registry.constant_in_traces

@@ -48,10 +48,7 @@ class TakenOffList(TimeSteps):
         _, self.handle = self.read(steps)
 
     def read(self, handle: Any) -> tuple[Any, Any]:
-        rest, item = tf.raw_ops.TensorListPopBack(
-            input_handle=handle, element_shape=self._shape, element_dtype=self._dtype
-        )
-        return item, rest
+        return _take_off(handle, self._shape, self._dtype)
 
 
 class ReadInPlace(TimeSteps):
@@ -64,20 +61,14 @@ class ReadInPlace(TimeSteps):
     def __init__(self, x: Any, reverse: bool) -> None:
         self._values, self._reverse, self._shape = tf.stop_gradient(x), reverse, tf.shape(x)[1:]
         self._length = length_of(x, tf.int32)
-        _, blanks = self._pop(self._make_blanks(x))
+        _, blanks = _take_off(self._make_blanks(x), self._shape, x.dtype)
         self.handle = (blanks, self._length - 2 if reverse else 1)
 
     def read(self, handle: Any) -> tuple[Any, Any]:
         blanks, position = handle
-        blank, rest = self._pop(blanks)
         item = tf.gather(self._values, position)
+        blank, rest = _take_off(blanks, self._shape, item.dtype)
         return _in_place_of(blank, item), (rest, position + (-1 if self._reverse else 1))
-
-    def _pop(self, blanks: Any) -> tuple[Any, Any]:
-        rest, blank = tf.raw_ops.TensorListPopBack(
-            input_handle=blanks, element_shape=self._shape, element_dtype=self._values.dtype
-        )
-        return blank, rest
 
     def _make_blanks(self, x: Any) -> Any:
         @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -95,6 +86,14 @@ class ReadInPlace(TimeSteps):
             return steps if self._reverse else tf.reverse(steps, [0])
 
         return make_blanks(x)
+
+
+def _take_off(steps: Any, shape: Any, dtype: Any) -> tuple[Any, Any]:
+    """Take the last element off a list; give it and the rest."""
+    rest, item = tf.raw_ops.TensorListPopBack(
+        input_handle=steps, element_shape=shape, element_dtype=dtype
+    )
+    return item, rest
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
