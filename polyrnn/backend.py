@@ -161,8 +161,16 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def first_true(self, mask: Tensor) -> Tensor:
-        """Index the first true element along the first axis; 0 where there is none."""
+    def first_true(self, mask: Tensor, *, reverse: bool = False) -> Tensor:
+        """Return the index of the first true element along the first axis.
+
+        Args:
+            mask: Boolean, of shape ``(time, batch)``.
+            reverse: Return the index of the last true element instead.
+
+        Returns:
+            Integers of shape ``(batch,)``; any index that exists where nothing is true.
+        """
 
     @abstractmethod
     def take(self, x: Tensor, steps: Tensor) -> Tensor:
@@ -180,13 +188,60 @@ class Backend(ABC):
         """Insert a second axis, of size 1."""
         return x[:, None, ...]
 
-    def fused(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    def fused(self, function: Callable[..., Any], *tensors: Any) -> Any:
         """Call ``function(self, *tensors)``, which does several things with small tensors.
 
         A framework that takes long to dispatch an operation may compile them together.
-        The function is one of a few that are always the same objects.
+        The function is one of a few that are always the same objects; it takes and returns
+        tensors and lists of tensors.
         """
         return function(self, *tensors)
+
+    def fill(self, x: Tensor, mask: Tensor, stand_in: Tensor) -> Any:
+        """Return an input whose masked entries are replaced.
+
+        Args:
+            x: A tensor of shape ``(time, batch, ...)``.
+            mask: Boolean, of shape ``(time, batch)``.
+            stand_in: What to put where the mask is false, of shape ``(batch, ...)``.
+
+        Returns:
+            Something that the `loop` of this backend takes as one of its `xs`: a tensor, or
+            a form that replaces entries while the loop reads them, which saves a copy.
+        """
+        return self.select(mask, x, stand_in)
+
+    def copy(self, x: Tensor) -> Tensor:
+        """Return the values of a tensor in memory of their own.
+
+        Results are copied where they might share memory with what the caller or the step
+        holds. The default returns the tensor itself, which is right where nobody can write
+        into a tensor.
+        """
+        return x
+
+    def hand_out(self, states: list[Tensor]) -> list[Tensor]:
+        """Return the states that a step is given, so that it may write into them.
+
+        A framework with tensors that can be written into returns copies here, or implements
+        `writes`. The default returns the states themselves.
+        """
+        return states
+
+    def read_only(self, x: Tensor) -> Tensor:
+        """Return a tensor in a form that a step cannot write into, if there is one.
+
+        Constants are given to the step in this form.
+        """
+        return x
+
+    def writes(self, tensors: list[Tensor]) -> list[Any] | None:
+        """Return for each tensor a count of what was written into it, `None` if none is kept.
+
+        Where a step wrote into its states or into constants the call is refused. This is
+        asked twice at each step.
+        """
+        return None
 
     def ones_like(self, x: Tensor) -> Tensor:
         """Give ones with the shape, dtype and device of a tensor."""

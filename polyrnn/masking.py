@@ -93,37 +93,99 @@ def _check_range(lengths: Any, integers: list[int], sizes: Sizes) -> None:
 def check_masked_states(
     backend: Backend, named: str, states: list[Tensor], structure: Any, sizes: Sizes
 ) -> None:
-    """Refuse states that a mask cannot hold still; `named` is the argument that masks."""
+    """Check that a mask can hold the states; `named` is the argument that masks.
+
+    Args:
+        backend: The backend.
+        named: The argument that masks, ``"mask"`` or ``"input_length"``.
+        states: The leaves of the initial states.
+        structure: Their structure.
+        sizes: The sizes of the inputs.
+
+    Raises:
+        ValueError: If there are no states, or if a leaf of rank 1 or more does not have the
+            batch as its first axis.
+    """
     if not backend.unflatten(structure, states):
         raise ValueError(
             f"{named}: expected initial_states, which masked steps leave as they are; got none"
         )
     for position, state in enumerate(states):
         shape = backend.shape(state)
-        if shape is not None and (not shape or not sizes_agree(shape[0], sizes.batch)):
+        if shape and not sizes_agree(shape[0], sizes.batch):
             raise ValueError(
                 f"initial_states{backend.paths(structure)[position]}: expected the batch "
                 f"({sizes.batch}) as the first axis, because {named} is given; got shape {shape}"
             )
 
 
-def without_padding(backend: Backend, mask: Tensor, x: Tensor) -> Tensor:
-    """Give masked entries a valid input, so that whatever they held reaches no gradient.
+def belongs_to_walk(backend: Backend, state: Tensor) -> bool:
+    """Whether a state advances at masked steps too: a leaf of rank 0, such as a counter."""
+    return backend.shape(state) == ()
 
-    Each sample is filled with its own first valid step, a sample without one with
-    that of another sample, and where nothing is valid floats become ones and
-    integers zeros. Selecting among the results of the step would clean the values
-    only: a zero gradient times the infinite slope of what was not selected is NaN.
+
+def pairs_forward(
+    backend: Backend, mask: Tensor, xs: list[Tensor], states: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the inputs and states that the step is given where it is masked, walking forward.
+
+    A masked step is given a pair that occurs in the data: the first valid input of the
+    sample, in the order of the walk, and the state that the sample meets it with, which is
+    the initial one. A sample without a valid step is given the pair of another sample. Where
+    no sample has a valid step, the inputs are ones (integers: zeros) and the states are those
+    of the sample itself.
+
+    Selecting among the results of the step would clean the values only: a gradient of zero
+    times the infinite slope of what was not selected is NaN. A valid input beside the state
+    of the moment does not help either: the step may divide by their difference.
+
+    Args:
+        backend: The backend.
+        mask: The mask, ``(time, batch)``.
+        xs: The leaves of the inputs, ``(time, batch, ...)``.
+        states: The initial states that have the batch as first axis, ``(batch, ...)``.
+
+    Returns:
+        The inputs with their masked entries replaced, in the form that the loop of the backend
+        takes, and for each state the tensor to give the step in its place.
     """
+    return _pairs(backend, mask, xs, states, reverse=False)
+
+
+def pairs_backward(
+    backend: Backend, mask: Tensor, xs: list[Tensor], states: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the same as `pairs_forward` for a walk from the last step to the first."""
+    return _pairs(backend, mask, xs, states, reverse=True)
+
+
+def _pairs(
+    backend: Backend, mask: Tensor, xs: list[Tensor], states: list[Tensor], *, reverse: bool
+) -> tuple[list[Tensor], list[Tensor]]:
     if backend.shape(mask)[1] == 0:  # type: ignore[index]  # the rank is known: it was checked
-        return x
-    first = backend.first_true(mask)
-    # What is filled in comes to nothing, so that its gradient is zero: none need be taken.
-    sample, valid = backend.take(backend.detach(x), first), backend.take(mask, first)
-    validity = backend.new_axis(valid)
-    first = backend.first_true(validity)
-    other = backend.take(backend.new_axis(sample), first)
-    any_valid = backend.take(validity, first)
-    is_float = backend.dtype_name(x).startswith(("float", "bfloat", "complex"))
-    other = backend.select(any_valid, other, backend.ones_like(other) if is_float else None)
-    return backend.select(mask, x, backend.select(valid, sample, other))
+        return xs, states
+    first = backend.first_true(mask, reverse=reverse)
+    is_valid = backend.take(mask, first)
+    validity = backend.new_axis(is_valid)
+    other = backend.first_true(validity)
+    any_valid = backend.take(validity, other)
+
+    def of_other_sample(x: Tensor) -> Tensor:
+        return backend.take(backend.new_axis(x), other)
+
+    filled = []
+    for x in xs:
+        # The results for these pairs are not used, so that their gradient is zero.
+        own = backend.take(backend.detach(x), first)
+        is_float = backend.dtype_name(x).startswith(("float", "bfloat", "complex"))
+        another = of_other_sample(own)
+        another = backend.select(
+            any_valid, another, backend.ones_like(another) if is_float else None
+        )
+        filled.append(backend.fill(x, mask, backend.select(is_valid, own, another)))
+
+    stand_ins = []
+    for state in map(backend.detach, states):
+        shared = backend.select(is_valid, state, of_other_sample(state))
+        stand_ins.append(backend.select(any_valid, shared, state))
+    return filled, stand_ins

@@ -4,14 +4,26 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from polyrnn.backend import Backend, Tensor
-from polyrnn.masking import check_masked_states, read_lengths, read_mask, without_padding
+from polyrnn.masking import (
+    belongs_to_walk,
+    check_masked_states,
+    pairs_backward,
+    pairs_forward,
+    read_lengths,
+    read_mask,
+)
 from polyrnn.reading import Reader, kind_of
 from polyrnn.selection import Choice
 from polyrnn.sizes import Sizes
 
 
 class Plan(NamedTuple):
-    """A call without anything left to decide: tensors of one backend, time before batch."""
+    """A call without anything left to decide: tensors of one backend, time before batch.
+
+    Where steps are masked, the masked entries of `inputs` are replaced already, and
+    `stand_ins` has for each state the tensor that the step is given at masked steps, `None`
+    for a state that belongs to the walk.
+    """
 
     backend: Backend
     to_tensor: Callable[[Any, Callable[[], str]], Tensor]
@@ -23,7 +35,10 @@ class Plan(NamedTuple):
     states_structure: Any
     plain_states: bool
     constants: list[Any]
+    constant_leaves: list[Tensor]
+    constants_structure: Any
     mask: Tensor | None
+    stand_ins: list[Tensor | None]
     reverse: bool
     unroll: bool
     time_major: bool
@@ -86,11 +101,13 @@ def make_plan(
     # From here on everything follows the device of the inputs.
     reader.like = xs[0]
     states = reader.convert("initial_states", state_leaves, states_structure)
-    constant_tensors = constant_leaves and reader.convert(
-        "constants", constant_leaves, constants_structure
-    )
+    constant_tensors = constant_leaves and [
+        backend.read_only(constant)
+        for constant in reader.convert("constants", constant_leaves, constants_structure)
+    ]
 
     time_mask = None
+    stand_ins: list[Tensor | None] = []
     if mask is not None:
         time_mask = read_mask(reader, mask, sizes)
     elif input_length is not None:
@@ -98,7 +115,13 @@ def make_plan(
     if time_mask is not None:
         named = "mask" if mask is not None else "input_length"
         check_masked_states(backend, named, states, states_structure, sizes)
-        xs = [backend.fused(without_padding, time_mask, x) for x in xs]
+        batched = [state for state in states if not belongs_to_walk(backend, state)]
+        pairs = pairs_backward if flags["go_backwards"] else pairs_forward
+        xs, found = backend.fused(pairs, time_mask, xs, batched)
+        remaining = iter(found)
+        stand_ins = [
+            None if belongs_to_walk(backend, state) else next(remaining) for state in states
+        ]
 
     return Plan(
         backend=backend,
@@ -115,7 +138,10 @@ def make_plan(
             if plain_constants
             else backend.unflatten(constants_structure, constant_tensors)
         ),
+        constant_leaves=constant_tensors,
+        constants_structure=constants_structure,
         mask=time_mask,
+        stand_ins=stand_ins,
         reverse=flags["go_backwards"],
         unroll=unroll,
         time_major=time_major,

@@ -7,7 +7,7 @@ from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend, Tensor
 from polyrnn.plan import Plan, make_plan
 from polyrnn.selection import choose
-from polyrnn.stepping import Step, fills_forward, loop_inputs, make_body
+from polyrnn.stepping import Step, check_constants, fills_forward, loop_inputs, make_body
 
 
 @left_alone
@@ -145,15 +145,19 @@ def rnn(
 def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
     backend = plan.backend
     step = Step(plan)
+    constants = plan.constant_leaves and backend.writes(plan.constant_leaves)
     carry, stacked = backend.loop(
         make_body(plan, step),
-        (plan.states, None),
+        (list(map(backend.copy, plan.states)), None),
         loop_inputs(plan),
         reverse=plan.reverse,
         unroll=plan.unroll,
     )
+    check_constants(plan, constants)
     states, held = carry
     assert states is not None
+    # The step may still hold the tensors that it returned, or they may be views of its inputs.
+    states = list(map(backend.copy, states))
     last, outputs = _results(plan, held, stacked)
     if not plan.plain_states:
         states = backend.unflatten(plan.states_structure, states)
@@ -166,7 +170,7 @@ def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
 def _results(
     plan: Plan, held: list[Tensor] | None, stacked: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Give the leaves of the last output and of the outputs, in the layout of the inputs."""
+    """Return the leaves of the last output and of the outputs, in the layout of the inputs."""
     backend = plan.backend
     if plan.mask is not None and plan.zero_output_for_mask:
         walked = _walked_mask(plan)
@@ -175,8 +179,12 @@ def _results(
     elif fills_forward(plan):
         walked = _walked_mask(plan)
         stacked = [backend.forward_fill(output, walked) for output in stacked]
-    last = held or [output[-1, ...] for output in stacked]
-    outputs = stacked if plan.return_all_outputs else [output[None, ...] for output in last]
+    if plan.return_all_outputs:
+        outputs = stacked
+        last = [backend.copy(output[-1, ...]) for output in stacked]
+    else:
+        last = [backend.copy(output) for output in held or []]
+        outputs = [backend.copy(output)[None, ...] for output in held or []]
     if not plan.time_major:
         outputs = [_batch_major(backend, output) for output in outputs]
     return last, outputs

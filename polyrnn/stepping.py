@@ -1,6 +1,6 @@
 """The body of the loop: calls the step, holds it to its word, and applies the mask."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -96,20 +96,29 @@ class Step:
         return self._hold_to(leaves, plan.states, "state", plan.states_structure)
 
     def _take_apart(self, new_states: Any) -> list[Any]:
+        """Return the leaves of new states whose containers differ from those that were given.
+
+        Cells of real libraries return a list for a tuple, or ``[h]`` for ``h``, which the
+        interface's own implementation takes.
+        """
         backend, expected, states = self._backend, self._plan.states_structure, self._states()
         is_sequence = isinstance(new_states, _SEQUENCE)
         # One state may come back bare; it may be a list or tuple itself.
         readings = [list(new_states)] if is_sequence else []
         if len(states) == 1 and not (is_sequence and self._plan.plain_states):
             readings.append([new_states])
+        forms = [_form(backend, state) for state in states]
         for reading in readings:
             leaves, structure = backend.flatten(reading)
             if structure == expected:
                 return leaves
+            given = backend.unflatten(structure, leaves)
+            if [_form(backend, state) for state in given] == forms:
+                return leaves
         raise ValueError(self._wrong_states(readings, new_states))
 
     def _states(self) -> list[Any]:
-        """Give the nests that were the initial states."""
+        """Return the nests that were the initial states."""
         states: list[Any] = self._backend.unflatten(self._plan.states_structure, self._plan.states)
         return states
 
@@ -118,8 +127,8 @@ class Step:
         for reading in readings:
             if len(reading) == len(states):
                 for position, (new, old) in enumerate(zip(reading, states, strict=True)):
-                    given, expected = _describe(backend, new), _describe(backend, old)
-                    if given != expected:
+                    if _form(backend, new) != _form(backend, old):
+                        given, expected = _describe(backend, new), _describe(backend, old)
                         return f"state [{position}]: step returned {given} for {expected}"
         count = f"{len(states)} state{'' if len(states) == 1 else 's'}"
         return f"new_states: step returned {_describe(backend, new_states)} for {count}"
@@ -187,7 +196,7 @@ class Step:
 
 
 def make_body(plan: Plan, step: Step) -> Body:
-    """Make the body that a backend loops over the inputs and masks of a plan.
+    """Return the body that a backend loops over the inputs and masks of a plan.
 
     Its carry is ``(states, held)``: `held` is the output of the step before, where a
     masked step repeats it or where only the last output is wanted; else `None`, or an
@@ -200,10 +209,11 @@ def make_body(plan: Plan, step: Step) -> Body:
     Returns:
         The body; its slices are those of `loop_inputs`.
     """
-    step_function, constants = plan.step_function, list(plan.constants)
+    backend = plan.backend
+    step_function, constants = _naming_what_it_wrote(plan), list(plan.constants)
     plain_arguments = plan.plain_inputs and plan.plain_states
     spec, specs = step.spec, step.specs
-    select = plan.backend.select
+    select, hand_out, writes = backend.select, backend.hand_out, backend.writes
     input_count = len(plan.inputs)
     masked = plan.mask is not None
     all_outputs = plan.return_all_outputs
@@ -211,19 +221,30 @@ def make_body(plan: Plan, step: Step) -> Body:
     repeats_here = repeats and not fills_forward(plan)
     carries_output = repeats_here or not all_outputs
     not_carried: Any = [] if repeats and not repeats_here else None
-    state_masks = _state_masks(plan) if masked else []
+    masking = list(zip(_state_masks(plan), plan.stand_ins, strict=True)) if masked else []
+    # A masked step gets tensors that are made for it, which it may write into.
+    watched = not masked and writes(plan.states) is not None
 
     # Quoted, because torch.compile meets this definition and cannot subscript types.
     def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
-        # An eager step takes tens of microseconds, so that whatever is done at each shows.
-        # Where there is nothing to take apart, nothing is, and one look tells that all is
-        # as it was at the first step.
+        # An eager step takes some microseconds, so that whatever is done at each step shows.
         states: Any
         states, held = carry
-        if plain_arguments:
-            result = step_function(slices[0], states + constants)
+        if masked:
+            given = [
+                hand_out([state])[0] if mask is None else select(slices[mask], state, stand_in)
+                for state, (mask, stand_in) in zip(states, masking)  # noqa: B905 - slower
+            ]
         else:
-            result = step_function(*step.put_together(slices, states))
+            given = hand_out(states)
+            before = writes(given) if watched else None
+        if plain_arguments:
+            result = step_function(slices[0], given + constants)
+        else:
+            result = step_function(*step.put_together(slices, given))
+        if watched and writes(given) != before:
+            raise ValueError(_wrote_into("states", plan.states_structure, plan, before, given))
+        # Fast path: what is as it was at the first step needs neither flattening nor a check.
         as_before = False
         if specs and type(result) is tuple and len(result) == 2:
             y, new_states = result
@@ -237,18 +258,89 @@ def make_body(plan: Plan, step: Step) -> Body:
                     as_before = False  # What is no tensor may still be made one.
         output, new_states = ([y], [*new_states]) if as_before else step.read(result)
         if masked:
-            masks = [slices[position] for position in state_masks]
-            new_states = list(map(select, masks, new_states, states))
+            new_states = [
+                new if mask is None else select(slices[mask], new, state)
+                for new, state, (mask, _) in zip(new_states, states, masking)  # noqa: B905
+            ]
         if repeats and (repeats_here or held is None):
             mask = slices[input_count]
-            before = held if held is not None else [None] * len(output)
-            output = [select(mask, new, old) for new, old in zip(output, before, strict=True)]
+            last = held if held is not None else [None] * len(output)
+            output = [select(mask, new, old) for new, old in zip(output, last, strict=True)]
         return (
             (new_states, output if carries_output else not_carried),
             output if all_outputs else [],
         )
 
     return body
+
+
+def check_constants(plan: Plan, before: Any) -> None:
+    """Check that no step wrote into a constant.
+
+    Args:
+        plan: The plan of the call.
+        before: What `Backend.writes` returned of the constants before the walk, if anything.
+
+    Raises:
+        ValueError: If a constant was written into; it is named.
+    """
+    constants = plan.constant_leaves
+    if before and plan.backend.writes(constants) != before:
+        raise ValueError(
+            _wrote_into("constants", plan.constants_structure, plan, before, constants)
+        )
+
+
+def _wrote_into(
+    called: str, structure: Any, plan: Plan, before: list[Any] | None, tensors: list[Tensor]
+) -> str:
+    """Return the message for the first of some tensors that was written into."""
+    counts = zip(before or [], plan.backend.writes(tensors) or [], strict=True)
+    position = next(position for position, (old, new) in enumerate(counts) if old != new)
+    return _written(plan, called, structure, position)
+
+
+def _written(plan: Plan, called: str, structure: Any, position: int) -> str:
+    name = leaf_name(plan.backend, called, structure, position)
+    return (
+        f"step_function wrote into {name}; it has to make a new tensor instead, "
+        "such as h = h + x for h += x"
+    )
+
+
+def _naming_what_it_wrote(plan: Plan) -> Callable[..., Any]:
+    """Return the step function, with an error that names the constant it tried to write into.
+
+    Where constants cannot be written into, the framework says only that something is
+    read-only. The failed step is called again, with one constant at a time left read-only.
+    """
+    backend, constants, structure = plan.backend, plan.constant_leaves, plan.constants_structure
+    if all(backend.read_only(constant) is constant for constant in constants):
+        return plan.step_function
+
+    def step_function(x: Any, states: list[Any]) -> Any:
+        given = states[: -len(plan.constants)]
+        try:
+            return plan.step_function(x, states)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            for position in range(len(constants)):
+                trial = [
+                    constant if place == position else backend.copy(constant)
+                    for place, constant in enumerate(constants)
+                ]
+                try:
+                    plan.step_function(x, given + list(backend.unflatten(structure, trial)))
+                except ValueError as again:
+                    if "read-only" in str(again):
+                        text = _written(plan, "constants", structure, position)
+                        raise ValueError(text) from error
+                except Exception:
+                    continue
+            raise
+
+    return step_function
 
 
 def fills_forward(plan: Plan) -> bool:
@@ -266,7 +358,7 @@ def fills_forward(plan: Plan) -> bool:
 
 
 def loop_inputs(plan: Plan) -> list[Tensor]:
-    """List what the loop slices: the inputs, then the mask, expanded once per rank of state."""
+    """Return what the loop slices: the inputs, then the mask, expanded once per rank of state."""
     if plan.mask is None:
         return plan.inputs
     masks = []
@@ -276,15 +368,18 @@ def loop_inputs(plan: Plan) -> list[Tensor]:
     return [*plan.inputs, *masks]
 
 
-def _state_masks(plan: Plan) -> list[int]:
-    """Find the mask of each state among the slices."""
+def _state_masks(plan: Plan) -> list[int | None]:
+    """Return the position among the slices of the mask for each state, `None` for no mask."""
     ranks = _mask_ranks(plan)
-    return [len(plan.inputs) + ranks.index(_rank(plan, state)) for state in plan.states]
+    return [
+        None if stand_in is None else len(plan.inputs) + ranks.index(_rank(plan, state))
+        for state, stand_in in zip(plan.states, plan.stand_ins, strict=True)
+    ]
 
 
 def _mask_ranks(plan: Plan) -> list[int]:
-    """List the ranks at which a step needs its mask; the plain one, of rank 1, comes first."""
-    return [1, *sorted({_rank(plan, state) for state in plan.states} - {1})]
+    """Return the ranks at which a step needs its mask; the plain one, of rank 1, comes first."""
+    return [1, *sorted({_rank(plan, state) for state in plan.states} - {0, 1})]
 
 
 def _rank(plan: Plan, state: Tensor) -> int:
@@ -307,6 +402,21 @@ def _static_shape(backend: Backend, x: Tensor | _Spec) -> tuple[Any, ...] | None
 def _spell(backend: Backend, x: Tensor | _Spec) -> str:
     shape = _static_shape(backend, x)
     return f"{backend.dtype_name(x)} {'of unknown rank' if shape is None else shape}"
+
+
+def _form(backend: Backend, tree: Any) -> Any:
+    """Return a form of a nest that is equal for nests whose containers count as each other.
+
+    A list and a tuple do, and a list or tuple of one tensor and that tensor.
+    """
+    if type(tree) in _SEQUENCE:
+        children = [_form(backend, child) for child in tree]
+        return nests.LEAF if children == [nests.LEAF] else children
+    if type(tree) is dict:
+        return {key: _form(backend, child) for key, child in tree.items()}
+    leaves, structure = backend.flatten(tree)
+    # In a tuple, for structures of some frameworks cannot be compared with other objects.
+    return nests.LEAF if len(leaves) == 1 and leaves[0] is tree else (structure,)
 
 
 def _describe(backend: Backend, tree: Any) -> str:

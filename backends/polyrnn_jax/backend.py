@@ -78,7 +78,9 @@ class JaxBackend(Backend):
         steps = jnp.arange(like.shape[0])
         return jnp.broadcast_to(steps[:, None] < lengths.astype(steps.dtype), like.shape[:2])
 
-    def first_true(self, mask: Any) -> Any:
+    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
+        if reverse:
+            return mask.shape[0] - 1 - jnp.argmax(self.flip(mask), axis=0)
         return jnp.argmax(mask, axis=0)
 
     def take(self, x: Any, steps: Any) -> Any:

@@ -1,5 +1,6 @@
 """What numpy does its own way: outputs are written in place as the loop goes."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -7,8 +8,8 @@ import numpy as np
 from polyrnn import Backend
 from polyrnn.backend import Body, Carry
 
-BLOCK = 16
-"""How many time steps of an output are filled at once, which takes memory for as many."""
+BLOCK = 32
+"""How many time steps are copied or filled at once, which takes memory for as many."""
 
 
 class NumpyBackend(Backend):
@@ -37,7 +38,7 @@ class NumpyBackend(Backend):
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
         length = len(xs[0])
-        steps = zip(*[x[::-1] if reverse else x for x in xs], strict=True)
+        steps = zip(*[_steps(x, reverse) for x in xs], strict=True)
         stacked: list[Any] = []
         for position, slices in enumerate(steps):
             carry, outputs = body(carry, list(slices))
@@ -56,8 +57,8 @@ class NumpyBackend(Backend):
     def length_mask(self, lengths: Any, like: Any) -> Any:
         return np.broadcast_to(np.arange(len(like))[:, None] < lengths, like.shape[:2])
 
-    def first_true(self, mask: Any) -> Any:
-        return mask.argmax(axis=0)
+    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
+        return len(mask) - 1 - mask[::-1].argmax(axis=0) if reverse else mask.argmax(axis=0)
 
     def take(self, x: Any, steps: Any) -> Any:
         return x[steps, np.arange(x.shape[1])]
@@ -67,15 +68,63 @@ class NumpyBackend(Backend):
 
     def forward_fill(self, x: Any, mask: Any) -> Any:
         time, batch = mask.shape
-        numbers = np.arange(time * batch).reshape(time, batch)
-        # Of the rows of one sample, the last one that is not masked has the greatest number.
-        sources = np.maximum.accumulate(np.where(mask, numbers, numbers[:1])).reshape(-1)
         rows = x.reshape(time * batch, *x.shape[2:])
-        # From the last block on, in place: what a block takes from stands before its end.
-        for end in range(time, 0, -BLOCK):
-            block = slice(max(end - BLOCK, 0) * batch, end * batch)
-            rows[block] = rows.take(sources[block], axis=0)
+        # Of the rows of one sample, the last one that is not masked has the greatest number.
+        latest = np.arange(batch)
+        for start in range(0, time, BLOCK):
+            block = slice(start, start + BLOCK)
+            numbers = np.arange(start * batch, min(start + BLOCK, time) * batch)
+            sources = np.where(mask[block], numbers.reshape(mask[block].shape), latest)
+            np.maximum.accumulate(sources, out=sources)
+            rows[numbers] = rows.take(sources.reshape(-1), axis=0)
+            latest = sources[-1]
         return rows.reshape(x.shape)
+
+    def fill(self, x: Any, mask: Any, stand_in: Any) -> Any:
+        return _Filled(x, mask, stand_in)
+
+    def copy(self, x: Any) -> Any:
+        return x.copy()
+
+    def hand_out(self, states: list[Any]) -> list[Any]:
+        return [state.copy() for state in states]
+
+    def read_only(self, x: Any) -> Any:
+        view = x[...]
+        view.setflags(write=False)
+        return view
 
     def devices(self) -> list[str]:
         return ["cpu"]
+
+
+class _Filled:
+    """An input whose masked entries are replaced while it is read, which copies little of it.
+
+    Args:
+        x: The input, ``(time, batch, ...)``.
+        mask: Which entries to keep, ``(time, batch)``.
+        stand_in: What to put in the place of the others, ``(batch, ...)``.
+    """
+
+    def __init__(self, x: Any, mask: Any, stand_in: Any) -> None:
+        self._x, self._stand_in = x, stand_in
+        self._masked = ~mask.reshape(mask.shape + (1,) * (x.ndim - 2))
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def block(self, steps: slice) -> Any:
+        """Return some time steps, filled, in memory of their own."""
+        block = np.array(self._x[steps])
+        np.copyto(block, self._stand_in, where=self._masked[steps])
+        return block
+
+
+def _steps(x: Any, reverse: bool) -> Iterator[Any]:
+    """Return the time steps of an input or a mask, in memory that a step may write into."""
+    starts = range(0, len(x), BLOCK)
+    for start in reversed(starts) if reverse else starts:
+        steps = slice(start, start + BLOCK)
+        block = x.block(steps) if isinstance(x, _Filled) else np.array(x[steps])
+        yield from block[::-1] if reverse else block

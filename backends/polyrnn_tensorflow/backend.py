@@ -98,7 +98,9 @@ class TensorFlowBackend(Backend):
         mask.set_shape(like.shape[:2])
         return mask
 
-    def first_true(self, mask: Any) -> Any:
+    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
+        if reverse:
+            return length_of(mask, tf.int32) - 1 - self.first_true(self.flip(mask))
         return tf.raw_ops.ArgMax(input=_not_empty(mask), dimension=0, output_type=tf.int32)
 
     def take(self, x: Any, steps: Any) -> Any:

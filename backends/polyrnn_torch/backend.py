@@ -86,7 +86,9 @@ class TorchBackend(Backend):
         steps = torch.arange(time, device=like.device)
         return (steps[:, None] < lengths.long()).expand(time, batch)
 
-    def first_true(self, mask: Any) -> Any:
+    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
+        if reverse:
+            return mask.shape[0] - 1 - mask.flip(0).to(torch.uint8).argmax(0)
         return mask.to(torch.uint8).argmax(0)
 
     def take(self, x: Any, steps: Any) -> Any:

@@ -176,10 +176,14 @@ def random_calls(
     axes = st.sampled_from(AXES)
     batched = st.builds(Leaf, dtype=dtype, axes=axes)
     anywhere = batched if masked else st.builds(Leaf, dtype=dtype, axes=axes, batched=st.booleans())
+    # A state of rank 0 belongs to the walk, masked or not; any other has a batch under a mask.
+    in_states = batched | st.builds(Leaf, dtype=dtype, axes=st.just(()), batched=st.just(False))
     input_leaf = st.builds(Leaf, dtype=dtype, axes=st.sampled_from(AXES[1:]))
     numpy_dtypes = [known for known in dtypes if borrows or known != "bfloat16"]
     states = draw(
-        st.lists(_nests(anywhere, empty=True), min_size=int(masked), max_size=3).map(tuple)
+        st.lists(
+            _nests(in_states if masked else anywhere, empty=True), min_size=int(masked), max_size=3
+        ).map(tuple)
     )
     is_one = len(states) == 1
     is_plain = is_one and not isinstance(states[0], list | tuple)

@@ -88,7 +88,7 @@ def _walk_batch(
     outputs = []
     for t in walk:
         x = map_leaves(lambda leaf: leaf[:, t], inputs)  # noqa: B023 - used at once
-        output, new = step_function(x, states + constants)
+        output, new = _call(step_function, x, states + constants)
         states = _in_the_containers_of(states, new)
         outputs.append(output)
     return outputs, states
@@ -108,35 +108,94 @@ def _walk_samples(
     # Called once on ones, the step shows what its output looks like.
     ones = map_leaves(lambda leaf: np.ones_like(leaf[:, 0]), inputs)
     with np.errstate(all="ignore"):
-        container = step_function(ones, states + constants)[0]
+        container = _call(step_function, ones, states + constants)[0]
     zeros = [np.zeros(leaf.shape[1:], leaf.dtype) for leaf in leaves_of(container)]
+    clock = _clock(step_function, inputs, states, constants, walk, valid)
     outputs_of: list[list[list[Any]]] = []
     states_of: list[list[Any]] = []
     for b in range(batch):
-        own = [map_leaves(lambda leaf: leaf[b], state) for state in states]  # noqa: B023
+        own = [leaf if np.ndim(leaf) == 0 else leaf[b] for leaf in leaves_of(states)]
         held = zeros
         outputs: list[list[Any]] = []
-        for t in walk:
+        for t, now in zip(walk, clock, strict=False):
             if valid[b][t]:
                 # The step sees this sample in every row, next to whatever it closes over.
                 x = map_leaves(lambda leaf: _rows(leaf[b, t], batch), inputs)  # noqa: B023
-                rows = [map_leaves(lambda leaf: _rows(leaf, batch), state) for state in own]
-                output, new = step_function(x, rows + constants)
-                new = _in_the_containers_of(states, new)
-                own = [map_leaves(lambda leaf: leaf[b], state) for state in new]  # noqa: B023
+                rows = [
+                    _rows(leaf, batch) if counter is None else counter
+                    for leaf, counter in zip(own, now, strict=True)
+                ]
+                output, new = _call(step_function, x, filled(states, iter(rows)) + constants)
+                new = leaves_of(_in_the_containers_of(states, new))
+                own = [
+                    leaf[b] if counter is None else leaf
+                    for leaf, counter in zip(new, now, strict=True)
+                ]
                 held = [leaf[b] for leaf in leaves_of(output)]
                 outputs.append(held)
             else:
                 outputs.append(zeros if zero_output_for_mask else held)
         outputs_of.append(outputs)
-        states_of.append(leaves_of(own))
+        states_of.append(own)
 
     steps = [
         filled(container, iter([_stack(leaf) for leaf in zip(*samples, strict=True)]))
         for samples in zip(*outputs_of, strict=True)
     ]
-    merged = [_stack(leaf) for leaf in zip(*states_of, strict=True)]
+    merged = [
+        _stack(leaf) if counter is None else counter
+        for leaf, counter in zip(zip(*states_of, strict=True), clock[-1], strict=True)
+    ]
     return steps, filled(states, iter(merged))
+
+
+def _call(step_function: Step, x: Any, states: list[Any]) -> tuple[Any, Any]:
+    """Call the step with copies, so that it may write into what it is given."""
+    x, states = map_leaves(np.array, x), map_leaves(np.array, states)
+    output, new = step_function(x, states)
+    return map_leaves(np.array, output), map_leaves(np.array, new)
+
+
+def _clock(
+    step_function: Step,
+    inputs: Any,
+    states: list[Any],
+    constants: list[Any],
+    walk: list[int],
+    valid: list[list[bool]],
+) -> list[list[Any]]:
+    """Return the states of rank 0 before each step and after the last, `None` for the others.
+
+    They advance at every step, masked or not, and the samples do not act on them. Each sample
+    stands at the first of its valid steps all the while.
+    """
+    leaves = leaves_of(states)
+    now = [leaf if np.ndim(leaf) == 0 else None for leaf in leaves]
+    clock = [now]
+    if all(counter is None for counter in now):
+        return clock * (len(walk) + 1)
+    firsts = [next((t for t in walk if row[t]), None) for row in valid]
+    anyone = next((b for b, first in enumerate(firsts) if first is not None), None)
+    places = [
+        (b, first) if first is not None else (anyone, firsts[anyone] if anyone is not None else 0)
+        for b, first in enumerate(firsts)
+    ]
+
+    def at_first(x: Any) -> Any:
+        return _stack([x[b, t] if b is not None else np.ones_like(x[0, 0]) for b, t in places])
+
+    x = map_leaves(at_first, inputs)
+    samples = [b if source is None else source for b, (source, _) in enumerate(places)]
+    for _ in walk:
+        given = [
+            leaf[samples] if counter is None else counter
+            for leaf, counter in zip(leaves, now, strict=True)
+        ]
+        _, new = _call(step_function, x, filled(states, iter(given)) + constants)
+        new = leaves_of(_in_the_containers_of(states, new))
+        now = [None if counter is None else leaf for leaf, counter in zip(new, now, strict=True)]
+        clock.append(now)
+    return clock
 
 
 def _valid(
@@ -161,10 +220,21 @@ def _sequence(entries: Any) -> list[Any]:
 
 
 def _in_the_containers_of(states: list[Any], new: Any) -> list[Any]:
-    """Take new states as a list, a tuple or the one bare state; give a list."""
-    if isinstance(new, list | tuple) and skeleton(list(new)) == skeleton(states):
-        return list(new)
-    return [new]
+    """Put new states, given as a list, a tuple or the one bare state, in the old containers."""
+    entries = list(new) if isinstance(new, list | tuple) else [new]
+    if list(map(_loose, entries)) != list(map(_loose, states)):
+        entries = [new]
+    return [filled(old, iter(leaves_of(entry))) for old, entry in zip(states, entries, strict=True)]
+
+
+def _loose(tree: Any) -> Any:
+    """Describe a nest in which a list, a tuple and a bare tensor count as each other."""
+    if type(tree) in (list, tuple):
+        below = [_loose(child) for child in tree]
+        return "*" if below == ["*"] else below
+    if type(tree) is dict:
+        return {key: _loose(child) for key, child in tree.items()}
+    return skeleton(tree)
 
 
 def _arrays(tree: Any) -> Any:

@@ -52,7 +52,8 @@ RULES: dict[int, Rule] = {
         STRUCTURE,
         "what a step may not change",
         "Another number of states, another nest, shape or dtype than the step was given is a "
-        "`ValueError` with the path of the leaf and both sides.",
+        "`ValueError` with the path of the leaf and both sides. A list and a tuple, or `[h]` and "
+        "`h`, count as each other; the results have the containers that went in.",
     ),
     6: Rule(
         TIME,
@@ -99,14 +100,16 @@ RULES: dict[int, Rule] = {
     13: Rule(
         MASKING,
         "what a mask needs",
-        "A mask needs states, and states with the batch as their first axis. Without a mask a "
-        "state may have any shape.",
+        "A mask needs states, and states with the batch as their first axis; a state of rank 0, "
+        "such as a counter, advances at masked steps too. Without a mask a state may have any "
+        "shape.",
     ),
     14: Rule(
         MASKING,
         "padding",
         "What stands in masked inputs, NaN and infinity included, reaches neither values nor "
-        "gradients, wherever in time it stands.",
+        "gradients, wherever in time it stands. A masked step is given a pair that occurs in the "
+        "data: the first valid input of the sample and the initial state.",
     ),
     15: Rule(
         MASKING,

@@ -137,9 +137,9 @@ class RecordingBackend(Backend):
         self.record("length_mask", lengths, like)
         return self.tensor(self._numpy.length_mask(lengths._array, like._array))
 
-    def first_true(self, mask: Any) -> Any:
+    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
         self.record("first_true", mask)
-        return self.tensor(self._numpy.first_true(mask._array))
+        return self.tensor(self._numpy.first_true(mask._array, reverse=reverse))
 
     def take(self, x: Any, steps: Any) -> Any:
         self.record("take", x, steps)

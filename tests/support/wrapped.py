@@ -79,8 +79,8 @@ class WrappedBackend(Backend):
     def length_mask(self, lengths: Any, like: Any) -> Any:
         return self._wrap(self._numpy.length_mask(lengths.array, like.array))
 
-    def first_true(self, mask: Any) -> Any:
-        return self._wrap(self._numpy.first_true(mask.array))
+    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
+        return self._wrap(self._numpy.first_true(mask.array, reverse=reverse))
 
     def take(self, x: Any, steps: Any) -> Any:
         return self._wrap(self._numpy.take(x.array, steps.array))

@@ -11,6 +11,7 @@ from polyrnn_conformance.cases import (
     refused_steps,
     structure,
     time,
+    writing,
 )
 from polyrnn_conformance.rows import Case, Check, ErrorCase, Row
 
@@ -27,7 +28,7 @@ CASES: tuple[Case, ...] = (
 ERROR_CASES: tuple[ErrorCase, ...] = (*refused_arguments.ROWS, *refused_steps.ROWS)
 """Calls that are refused."""
 
-CHECKS: tuple[Check, ...] = (*calling.ROWS, *choosing.ROWS)
+CHECKS: tuple[Check, ...] = (*calling.ROWS, *choosing.ROWS, *writing.ROWS)
 """What is no single call."""
 
 TABLE: tuple[Row, ...] = (*CASES, *ERROR_CASES, *CHECKS)

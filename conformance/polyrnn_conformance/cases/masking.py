@@ -31,6 +31,23 @@ def rank_changes(xp: Any) -> Step:
     return step
 
 
+def counter(xp: Any) -> Step:
+    """Count the steps in a state of rank 0, and weigh the input by a second one that decays."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total, count, decay = states
+        total = total + x * decay
+        return total - x, [total, count + 1, decay * 0.5]
+
+    return step
+
+
+COUNTER: dict[str, Any] = {
+    "step": counter,
+    "initial_states": [S, np.array(3, "int32"), np.array(1.5, "float32")],
+}
+
+
 def _masked(name: str, rules: tuple[int, ...], title: str, **changes: Any) -> Case:
     row = {key: changes.pop(key) for key in ("drift", "gradients") if key in changes}
     arguments = {"step": count_and_echo, "inputs": X, "initial_states": [S], **changes}
@@ -135,6 +152,33 @@ ROWS = (
         initial_states=[S, S + 1],
         mask=MASK,
         gradients=True,
+    ),
+    _masked(
+        "masked-counter",
+        (13,),
+        "A state of rank 0 advances at masked steps, too.",
+        mask=MASK,
+        gradients=True,
+        **COUNTER,
+    ),
+    _masked(
+        "masked-counter-backwards-unrolled",
+        (7, 9, 13),
+        "Backwards and unrolled, a state of rank 0 advances at every step.",
+        mask=MASK,
+        go_backwards=True,
+        unroll=True,
+        zero_output_for_mask=True,
+        **COUNTER,
+    ),
+    _masked(
+        "masked-counter-by-lengths",
+        (6, 13, 15),
+        "With lengths and the last output alone, a state of rank 0 advances at every step.",
+        input_length=LENGTHS,
+        return_all_outputs=False,
+        gradients=True,
+        **COUNTER,
     ),
     _masked(
         "masked-outputs-nested",

@@ -59,6 +59,61 @@ def nested_ratio(xp: Any) -> Step:
     return step
 
 
+def elapsed(xp: Any, kernel: Any) -> Step:
+    """Take the root of the time since the input before, and remember the input."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        before, total = states
+        total = total + xp.matmul((x - before) ** 0.5, kernel)
+        return total, [x, total]
+
+    return step
+
+
+def log_of_change(xp: Any, kernel: Any) -> Step:
+    """Take the logarithm of the growth of the input since the step before."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        before, total = states
+        total = total + xp.log(xp.matmul(x - before, kernel))
+        return total + total, [x, total]
+
+    return step
+
+
+def relative_change(xp: Any) -> Step:
+    """Divide by the difference between input and state."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        before, total = states
+        total = total + before / (x - before)
+        return total, [x, total]
+
+    return step
+
+
+def integer_ratio(xp: Any) -> Step:
+    """Divide an integer by how much it has grown since the step before."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        before, total = states
+        total = total + x // (x - before)
+        return total, [x, total]
+
+    return step
+
+
+def looked_up(xp: Any, table: Any) -> Step:
+    """Look up a row by how much an integer input has grown, which a table of four rows allows."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        before, total = states
+        total = total + table[(x - before)[:, 0]]
+        return total, [x, total]
+
+    return step
+
+
 def _spoiled(tree: Any, mask: Any, *, by: float) -> Any:
     def spoil(x: Any) -> Any:
         valid = mask.reshape(mask.shape + (1,) * (x.ndim - 2))
@@ -88,9 +143,53 @@ def _case(name: str, title: str, kind: str, by: float, **changes: Any) -> Case:
     )
 
 
+def _growing(kind: str, dtype: str = "float32") -> Any:
+    """Return inputs that grow from valid step to valid step, and fall back between them."""
+    mask = np.array(MASKS[kind], dtype=bool)
+    steps = np.cumsum(mask, axis=1)[..., None] * np.array([2, 1]) + np.arange(3)[:, None, None] % 2
+    return np.where(mask[..., None], steps, 0).astype(dtype)
+
+
+def _shrinking(kind: str) -> Any:
+    """Return inputs that grow from valid step to valid step backwards."""
+    mask = np.array(MASKS[kind], dtype=bool)
+    steps = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1, None] * np.array([2.0, 1.0])
+    return np.where(mask[..., None], steps, 0.0).astype("float32")
+
+
+def _difference(
+    name: str, title: str, kind: str, step: Any, *, weights: Any, **changes: Any
+) -> Case:
+    """Return a row whose step meets no pair but those of the data without harm."""
+    arguments = {
+        "inputs": _growing(kind),
+        "initial_states": [np.full((3, 2), -0.5, "float32"), wave(3, 2, phase=1)],
+        **changes,
+    }
+    return Case(
+        name=f"padding-{name}",
+        rules=(14, 19),
+        title=title,
+        call=Call(step=step, weights=weights, mask=np.array(MASKS[kind], bool), **arguments),
+        gradients=arguments["inputs"].dtype.kind == "f",
+        drift="polyrnn 0.1 gave masked steps a valid input beside the state of the moment.",
+    )
+
+
 POSITIVE = 1.5 + wave(3, 4, 2)
 LOGARITHM = {"step": logarithm, "weights": (wave(2, 2),), "inputs": POSITIVE}
 DISTANT = {"step": distant_logarithm, "weights": (wave(2, 2),), "inputs": 2.0 + POSITIVE}
+ROOT = {"step": elapsed, "weights": (wave(2, 2),)}
+GROWTH = {"step": log_of_change, "weights": (1.5 + wave(2, 2),)}
+RATIO: dict[str, Any] = {"step": relative_change, "weights": ()}
+INTEGERS: dict[str, Any] = {
+    "initial_states": [np.full((3, 2), -1, "int32"), np.zeros((3, 2), "int32")],
+}
+TABLE: dict[str, Any] = {
+    "step": looked_up,
+    "weights": (wave(4, 2),),
+    "initial_states": [np.zeros((3, 2), "int32"), wave(3, 2, phase=1)],
+}
 NORMALIZED = {"step": normalized, "weights": (np.ones((2, 1), "float32"),)}
 
 ROWS = (
@@ -155,5 +254,71 @@ ROWS = (
         step=nested_ratio,
         weights=(),
         inputs={"over": wave(3, 4, 2), "under": POSITIVE},
+    ),
+    _difference("root-right", "The root of a difference, masked at the end.", "right", **ROOT),
+    _difference("root-left", "The root of a difference, masked at the start.", "left", **ROOT),
+    _difference("root-gaps", "The root of a difference, masked in between.", "gaps", **ROOT),
+    _difference("root-row", "The root of a difference, a sample masked.", "row", **ROOT),
+    _difference("root-unrolled", "The same, unrolled.", "gaps", unroll=True, **ROOT),
+    _difference(
+        "root-last-only",
+        "The root of a difference, the last output alone.",
+        "right",
+        return_all_outputs=False,
+        **ROOT,
+    ),
+    _difference(
+        "root-backwards",
+        "Backwards, a masked step is given the last valid input, which the walk meets first.",
+        "gaps",
+        inputs=_shrinking("gaps"),
+        go_backwards=True,
+        **ROOT,
+    ),
+    _difference(
+        "root-backwards-zero-output",
+        "The same with zeroed outputs and padding at both ends.",
+        "row",
+        inputs=_shrinking("row"),
+        go_backwards=True,
+        zero_output_for_mask=True,
+        unroll=True,
+        **ROOT,
+    ),
+    _difference("growth-right", "The logarithm of a difference.", "right", **GROWTH),
+    _difference("growth-gaps", "The same, masked in between.", "gaps", **GROWTH),
+    _difference("ratio-right", "A division by a difference.", "right", **RATIO),
+    _difference("ratio-row", "The same, a sample masked throughout.", "row", **RATIO),
+    _difference(
+        "integer-ratio-gaps",
+        "A division of integers by a difference, which must not be zero.",
+        "gaps",
+        integer_ratio,
+        weights=(),
+        inputs=_growing("gaps", "int32"),
+        **INTEGERS,
+    ),
+    _difference(
+        "integer-ratio-right",
+        "The same, masked at the end.",
+        "right",
+        integer_ratio,
+        weights=(),
+        inputs=_growing("right", "int32"),
+        **INTEGERS,
+    ),
+    _difference(
+        "index-right",
+        "Integers index a table by their difference to the state.",
+        "right",
+        inputs=_growing("right", "int32"),
+        **TABLE,
+    ),
+    _difference(
+        "index-gaps",
+        "The same, masked in between.",
+        "gaps",
+        inputs=_growing("gaps", "int32"),
+        **TABLE,
     ),
 )

@@ -230,10 +230,10 @@ ROWS = (
     _refused(
         "masked-state-without-batch",
         (13,),
-        "With a mask every state has the batch as its first axis.",
+        "With a mask every state of rank 1 or more has the batch as its first axis.",
         "initial_states[1]['n']: expected the batch (2) as the first axis, because mask is given; "
-        "got shape ()",
-        initial_states=[S, {"n": wave()}],
+        "got shape (5,)",
+        initial_states=[S, {"n": wave(5)}],
         mask=np.ones((2, 4), bool),
     ),
     _refused(

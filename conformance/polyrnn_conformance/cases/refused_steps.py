@@ -109,9 +109,30 @@ ROWS = (
     _refused(
         "other-nest-of-second-state",
         "The error names the state that lost its nest.",
-        "state [1]: step returned * for [*]",
+        "state [1]: step returned * for {'h': *}",
         lambda x, states: (x, [x, x]),
-        initial_states=[S, [S]],
+        initial_states=[S, {"h": S}],
+    ),
+    _refused(
+        "none-for-tensor-in-nest",
+        "A list is no other list because one entry is None.",
+        "state [0]: step returned [*, None] for (*, *)",
+        lambda x, states: (x, [[x, None]]),
+        initial_states=[(S, S)],
+    ),
+    _refused(
+        "other-keys",
+        "A dict keeps its keys.",
+        "state [0]: step returned {'c': *} for {'h': *}",
+        lambda x, states: (x, [{"c": x}]),
+        initial_states=[{"h": S}],
+    ),
+    _refused(
+        "longer-sequence-in-nest",
+        "A state that is a sequence keeps its length.",
+        "state [0]: step returned (*, *, *) for [*, *]",
+        lambda x, states: (x, [(x, x, x)]),
+        initial_states=[[S, S]],
     ),
     _refused(
         "other-shape",

@@ -65,6 +65,28 @@ def pair_state(xp: Any) -> Step:
     return step
 
 
+def lists_for_tuples(xp: Any) -> Step:
+    """Use states ``(h, [c])``, and return ``[[h], c]``: lists for tuples, one leaf more or less."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        h, (c,) = states[0]
+        h, c = h + x, c - h
+        return c, ([[h], c],)
+
+    return step
+
+
+def wrapped_state(xp: Any) -> Step:
+    """Return ``[h]`` for each state ``h``, as cells of real libraries do."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        h, (c,) = states
+        h, c = h + x, c - h
+        return h, [[h], c]
+
+    return step
+
+
 def stateless(xp: Any) -> Step:
     """Keep no state."""
 
@@ -109,6 +131,26 @@ ROWS = (
             step=dense, weights=(wave(3, 2), wave(2, 2)), inputs=X, initial_states=[wave(2, 2)]
         ),
         gradients=True,
+    ),
+    Case(
+        name="states-lists-for-tuples",
+        rules=(4, 5),
+        title="A list counts as a tuple, and a list of one tensor as the tensor, in new states.",
+        call=Call(step=lists_for_tuples, inputs=X, initial_states=[(S, [S + 1])]),
+        gradients=True,
+        drift="polyrnn 0.1 refused cells that return a list for a tuple.",
+    ),
+    Case(
+        name="states-wrapped",
+        rules=(4, 5, 12),
+        title="A step may return [h] for a state h and h for [h]; the results have what went in.",
+        call=Call(
+            step=wrapped_state,
+            inputs=X,
+            initial_states=[S, (S + 1,)],
+            mask=wave(2, 4) > 0,
+        ),
+        drift="polyrnn 0.1 refused cells that return [h] for h, which Keras takes.",
     ),
     Case(
         name="inputs-rank-4",

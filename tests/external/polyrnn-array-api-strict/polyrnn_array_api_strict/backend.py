@@ -39,7 +39,9 @@ class StrictBackend(Backend):
         steps = xp.arange(like.shape[0], device=like.device)
         return xp.broadcast_to(steps[:, None] < xp.astype(lengths, steps.dtype), like.shape[:2])
 
-    def first_true(self, mask: Any) -> Any:
+    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
+        if reverse:
+            return mask.shape[0] - 1 - self.first_true(xp.flip(mask, axis=0))
         return xp.argmax(xp.astype(mask, xp.int8), axis=0)
 
     def take(self, x: Any, steps: Any) -> Any:

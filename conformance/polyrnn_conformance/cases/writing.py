@@ -1,0 +1,165 @@
+"""Rule 10: a step that writes into what it is given gets the right result or a clear error."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.comparing import (
+    DisagreementError,
+    assert_agrees,
+    assert_gradients_agree,
+    expected_of,
+)
+from polyrnn_conformance.rows import Check
+from polyrnn_conformance.steps import Step, running_sum
+from polyrnn_conformance.subject import Subject
+
+PLAIN = Call(step=running_sum, inputs=wave(2, 4, 3), initial_states=[wave(2, 3, phase=1)])
+MASK = np.array([[True, False, True, True], [True, True, False, False]])
+
+
+def into_state(xp: Any) -> Step:
+    """Add up the inputs in the place of the state."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0]
+        total += x
+        return total, [total]
+
+    return step
+
+
+def into_nested_state(xp: Any) -> Step:
+    """Add up the inputs in the place of a leaf of the state."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0]["h"]
+        total += x
+        return total, [{"h": total}]
+
+    return step
+
+
+def into_one_of_two(xp: Any) -> Step:
+    """Return one tensor as two states, and write into the first of them."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total, before = states
+        total += x
+        return total - before, [total, total]
+
+    return step
+
+
+def into_input(xp: Any) -> Step:
+    """Add the state in the place of the input."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        x += states[0]
+        return x, [x]
+
+    return step
+
+
+def into_constant(xp: Any) -> Step:
+    """Add up the inputs, and then write into the second constant."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total, scale, shift = states
+        total = total * scale + x + shift
+        shift += scale
+        return total, [total]
+
+    return step
+
+
+def _right_or_refused(call: Call, named: str) -> Callable[[Subject, str], None]:
+    """Return a check that a call is right, or is refused by the name of what it wrote into."""
+
+    def check(subject: Subject, mode: str) -> None:
+        text = f"step_function wrote into {named};"
+        try:
+            result = subject.run(call, mode)
+        except Exception as error:
+            if text not in str(error):
+                raise DisagreementError(f"got {error}, expected {text}") from error
+            return
+        assert_agrees(result, expected_of(call))
+        if "gradients" not in subject.harness.limitations:
+            widest = "float64" if "float64" in subject.harness.dtypes else "float32"
+            wide = call.in_dtype(widest)
+            assert_gradients_agree(wide, subject.gradients(wide, mode))
+
+    return check
+
+
+def _row(name: str, title: str, step: Any, named: str, **changes: Any) -> Check:
+    return Check(
+        name=f"writing-{name}",
+        rules=(10, 19),
+        title=title,
+        check=_right_or_refused(replace(PLAIN, step=step, **changes), named),
+        every_mode=True,
+        drift="polyrnn 0.1 gave the last value everywhere on torch, and wrong gradients.",
+    )
+
+
+ROWS = (
+    _row("state", "A step writes into its state.", into_state, "states[0]"),
+    _row(
+        "state-masked",
+        "A step writes into its state where steps are masked.",
+        into_state,
+        "states[0]",
+        mask=MASK,
+    ),
+    _row(
+        "state-last-only",
+        "A step writes into its state, backwards and with the last output alone.",
+        into_state,
+        "states[0]",
+        go_backwards=True,
+        return_all_outputs=False,
+    ),
+    _row(
+        "state-unrolled",
+        "A step writes into its state, unrolled and masked with zeroed outputs.",
+        into_state,
+        "states[0]",
+        unroll=True,
+        mask=MASK,
+        zero_output_for_mask=True,
+    ),
+    _row(
+        "state-nested",
+        "A step writes into a leaf of its state.",
+        into_nested_state,
+        "states[0]['h']",
+        initial_states=[{"h": wave(2, 3)}],
+    ),
+    _row(
+        "state-returned-twice",
+        "A step returns one tensor as two states, and writes into the first.",
+        into_one_of_two,
+        "states[0]",
+        initial_states=[wave(2, 3), wave(2, 3, phase=2)],
+    ),
+    _row("input", "A step writes into its input.", into_input, "inputs"),
+    _row(
+        "input-masked",
+        "A step writes into its input where steps are masked.",
+        into_input,
+        "inputs",
+        mask=MASK,
+    ),
+    _row(
+        "constant",
+        "A step writes into a constant.",
+        into_constant,
+        "constants[1]",
+        constants=[wave(1, 3), wave(1, 3, phase=4)],
+    ),
+)
