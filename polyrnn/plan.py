@@ -1,6 +1,7 @@
 """The arguments of a call, normalized once into a plan; every error about them is raised here."""
 
 from collections.abc import Callable
+from operator import is_not
 from typing import Any, NamedTuple
 
 from polyrnn.backend import Backend, Tensor
@@ -37,6 +38,7 @@ class Plan(NamedTuple):
     constants: list[Any]
     constant_leaves: list[Tensor]
     constants_structure: Any
+    guards_constants: bool
     mask: Tensor | None
     stand_ins: list[Tensor | None]
     reverse: bool
@@ -101,10 +103,10 @@ def make_plan(
     # From here on everything follows the device of the inputs.
     reader.like = xs[0]
     states = reader.convert("initial_states", state_leaves, states_structure)
-    constant_tensors = constant_leaves and [
-        backend.read_only(constant)
-        for constant in reader.convert("constants", constant_leaves, constants_structure)
-    ]
+    unguarded = constant_leaves and reader.convert(
+        "constants", constant_leaves, constants_structure
+    )
+    constant_tensors = list(map(backend.read_only, unguarded))
 
     time_mask = None
     stand_ins: list[Tensor | None] = []
@@ -140,6 +142,7 @@ def make_plan(
         ),
         constant_leaves=constant_tensors,
         constants_structure=constants_structure,
+        guards_constants=any(map(is_not, constant_tensors, unguarded)),
         mask=time_mask,
         stand_ins=stand_ins,
         reverse=flags["go_backwards"],

@@ -312,35 +312,54 @@ def _naming_what_it_wrote(plan: Plan) -> Callable[..., Any]:
     """Return the step function, with an error that names the constant it tried to write into.
 
     Where constants cannot be written into, the framework says only that something is
-    read-only. The failed step is called again, with one constant at a time left read-only.
+    read-only.
     """
-    backend, constants, structure = plan.backend, plan.constant_leaves, plan.constants_structure
-    if all(backend.read_only(constant) is constant for constant in constants):
+    if not plan.guards_constants:
         return plan.step_function
 
     def step_function(x: Any, states: list[Any]) -> Any:
-        given = states[: -len(plan.constants)]
         try:
             return plan.step_function(x, states)
         except ValueError as error:
-            if "read-only" not in str(error):
+            position = None
+            if _is_of_writing(error):
+                position = _written_constant(plan, x, states[: -len(plan.constants)])
+            if position is None:
                 raise
-            for position in range(len(constants)):
-                trial = [
-                    constant if place == position else backend.copy(constant)
-                    for place, constant in enumerate(constants)
-                ]
-                try:
-                    plan.step_function(x, given + list(backend.unflatten(structure, trial)))
-                except ValueError as again:
-                    if "read-only" in str(again):
-                        text = _written(plan, "constants", structure, position)
-                        raise ValueError(text) from error
-                except Exception:
-                    continue
-            raise
+            text = _written(plan, "constants", plan.constants_structure, position)
+            raise ValueError(text) from error
 
     return step_function
+
+
+def _is_of_writing(error: ValueError) -> bool:
+    return "read-only" in str(error)
+
+
+def _written_constant(plan: Plan, x: Any, states: list[Any]) -> int | None:
+    """Return the position of the constant that a step tries to write into, if it is one.
+
+    The step is called again, with all constants copied but for one, and first with all.
+    """
+    backend, constants = plan.backend, plan.constant_leaves
+
+    def fails(read_only: int | None) -> bool:
+        trial = [
+            constant if position == read_only else backend.copy(constant)
+            for position, constant in enumerate(constants)
+        ]
+        nests_of_trial = backend.unflatten(plan.constants_structure, trial)
+        try:
+            plan.step_function(x, [*states, *nests_of_trial])
+        except ValueError as error:
+            return _is_of_writing(error)
+        except Exception:  # what else the step raises in a trial does not matter
+            return False
+        return False
+
+    if fails(None):
+        return None
+    return next(filter(fails, range(len(constants))), None)
 
 
 def fills_forward(plan: Plan) -> bool:

@@ -11,6 +11,7 @@ from mutation import Mutant, assert_accepted, assert_rejected
 
 import polyrnn
 from polyrnn import plan, recurrence, registry, stepping
+from polyrnn_numpy.backend import NumpyBackend
 
 # Its stubs ask for nests of a type that is known.
 tree: Any = optree
@@ -41,6 +42,24 @@ def states_of_masked_steps_too(right: Any) -> Any:
             return (states, held), outputs
 
         return body if made.mask is not None else masked
+
+    return mutated
+
+
+def counters_stay_at_masked_steps(right: Any) -> Any:
+    def mutated(made: plan.Plan, step: Any) -> Any:
+        body = right(made, step)
+
+        def wrong(carry: Any, slices: Any) -> Any:
+            (states, held), outputs = body(carry, slices)
+            mask = slices[len(made.inputs)]
+            states = [
+                old if np.ndim(new) == 0 and not mask.all() else new
+                for new, old in zip(states, carry[0], strict=True)
+            ]
+            return (states, held), outputs
+
+        return body if made.mask is None else wrong
 
     return mutated
 
@@ -100,6 +119,55 @@ PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
 ]
 
 OTHERS = [
+    (
+        "A state of rank 0 has to have a batch.",
+        "masked-counter",
+        plan,
+        "belongs_to_walk",
+        lambda _: lambda *arguments: False,
+    ),
+    (
+        "A state of rank 0 stays at masked steps.",
+        "masked-counter",
+        recurrence,
+        "make_body",
+        counters_stay_at_masked_steps,
+    ),
+    (
+        "A list is no tuple.",
+        "states-lists-for-tuples",
+        stepping,
+        "_form",
+        lambda _: lambda backend, tree: object(),
+    ),
+    (
+        "A list of one tensor counts for any nest of one.",
+        "refuses-step-other-keys",
+        stepping,
+        "_form",
+        lambda _: lambda backend, tree: len(backend.flatten(tree)[0]),
+    ),
+    (
+        "One tensor is handed out as two states.",
+        "writing-state-returned-twice",
+        NumpyBackend,
+        "hand_out",
+        lambda _: lambda self, states: states,
+    ),
+    (
+        "A step may write into constants.",
+        "writing-constant",
+        NumpyBackend,
+        "read_only",
+        lambda _: lambda self, x: x,
+    ),
+    (
+        "What was written into is not named.",
+        "writing-constant",
+        stepping,
+        "_naming_what_it_wrote",
+        lambda _: lambda made: made.step_function,
+    ),
     (
         "States are not held at masked steps.",
         "masked-states-stay",

@@ -7,30 +7,59 @@ import pytest
 import torch
 from mutation import Mutant, assert_accepted, assert_rejected
 
-from polyrnn import plan, recurrence, registry, selection
+from polyrnn import masking, recurrence, registry, selection
 from polyrnn_torch.backend import TorchBackend
 
 SUITE = ("test_gradients", "test_checks", "test_cases")
 
 
-def own_steps_only(_: Any) -> Any:
-    def mutated(backend: Any, mask: Any, x: Any) -> Any:
-        return backend.select(mask, x, backend.take(x, backend.first_true(mask)))
+def pairing(change: Any) -> Any:
+    """Make a mutation of the pairs that masked steps are given.
 
-    return mutated
+    Args:
+        change: Called as ``change(backend, mask, xs, states, pairs)``, where `pairs` are the
+            right ones; returns the wrong ones.
+    """
+
+    def mutate(right: Any) -> Any:
+        def mutated(backend: Any, mask: Any, xs: Any, states: Any, *, reverse: bool) -> Any:
+            pairs = right(backend, mask, xs, states, reverse=reverse)
+            return change(backend, mask, xs, states, pairs)
+
+        return mutated
+
+    return mutate
 
 
-def zeros_where_all_is_masked(right: Any) -> Any:
-    def mutated(backend: Any, mask: Any, x: Any) -> Any:
-        return right(backend, mask, x) * mask.any()
-
-    return mutated
+def own_steps_only(backend: Any, mask: Any, xs: Any, states: Any, pairs: Any) -> Any:
+    first = backend.first_true(mask)
+    return [backend.select(mask, x, backend.take(x, first)) for x in xs], pairs[1]
 
 
-def ones_where_a_sample_is_masked(right: Any) -> Any:
-    def mutated(backend: Any, mask: Any, x: Any) -> Any:
-        filled = right(backend, mask, x)
-        return backend.select(mask.any(0, keepdim=True), filled, torch.ones_like(filled))
+def zeros_where_all_is_masked(backend: Any, mask: Any, xs: Any, states: Any, pairs: Any) -> Any:
+    return [x * mask.any() for x in pairs[0]], pairs[1]
+
+
+def ones_where_a_sample_is_masked(backend: Any, mask: Any, xs: Any, states: Any, pairs: Any) -> Any:
+    any_valid = mask.any(0, keepdim=True)
+    return [backend.select(any_valid, x, torch.ones_like(x)) for x in pairs[0]], pairs[1]
+
+
+def first_pair_of_the_batch(backend: Any, mask: Any, xs: Any, states: Any, pairs: Any) -> Any:
+    return pairs[0], [state[:1].expand_as(state) for state in states]
+
+
+def state_of_the_moment(make_plan: Any) -> Any:
+    def mutated(*arguments: Any, **keywords: Any) -> Any:
+        made = make_plan(*arguments, **keywords)
+
+        class Mutated(type(made.backend)):  # type: ignore[misc]
+            def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
+                if any(on_false is stand_in for stand_in in made.stand_ins):
+                    return on_true
+                return super().select(mask, on_true, on_false)
+
+        return made._replace(backend=Mutated())
 
     return mutated
 
@@ -70,30 +99,35 @@ MUTANTS = [
     Mutant(
         "Padding reaches the step.",
         "padding-nan-right",
-        plan,
-        "without_padding",
-        lambda _: lambda backend, mask, x: x,
+        masking,
+        "_pairs",
+        pairing(lambda backend, mask, xs, states, pairs: (xs, pairs[1])),
     ),
     Mutant(
         "Padding becomes zeros, of which the logarithm has no slope.",
         "padding-log-nan-gaps",
-        plan,
-        "without_padding",
-        lambda _: lambda backend, mask, x: backend.select(mask, x),
+        masking,
+        "_pairs",
+        pairing(
+            lambda backend, mask, xs, states, pairs: (
+                [backend.select(mask, x) for x in xs],
+                pairs[1],
+            )
+        ),
     ),
     Mutant(
         "A sample without a valid step keeps its padding.",
         "padding-log-zeros-row",
-        plan,
-        "without_padding",
-        own_steps_only,
+        masking,
+        "_pairs",
+        pairing(own_steps_only),
     ),
     Mutant(
         "A batch without a valid step becomes zeros.",
         "padding-log-zeros-all",
-        plan,
-        "without_padding",
-        zeros_where_all_is_masked,
+        masking,
+        "_pairs",
+        pairing(zeros_where_all_is_masked),
     ),
     Mutant(
         "Ones are zeros.",
@@ -116,16 +150,56 @@ MUTANTS = [
     Mutant(
         "A sample without a valid step is filled with ones.",
         "padding-distant-nan-row",
-        plan,
-        "without_padding",
-        ones_where_a_sample_is_masked,
+        masking,
+        "_pairs",
+        pairing(ones_where_a_sample_is_masked),
+    ),
+    Mutant(
+        "A masked step meets the state of the moment.",
+        "padding-root-right",
+        recurrence,
+        "make_plan",
+        state_of_the_moment,
+    ),
+    Mutant(
+        "A sample without a valid step keeps its state beside the input of another sample.",
+        "padding-root-row",
+        masking,
+        "_pairs",
+        pairing(lambda backend, mask, xs, states, pairs: (pairs[0], states)),
+    ),
+    Mutant(
+        "Masked steps are given zeros for their states.",
+        "padding-bounded-gaps",
+        masking,
+        "_pairs",
+        pairing(
+            lambda backend, mask, xs, states, pairs: (
+                pairs[0],
+                [torch.zeros_like(state) - 9 for state in states],
+            )
+        ),
+    ),
+    Mutant(
+        "All masked steps are given the state of the first sample.",
+        "padding-root-row",
+        masking,
+        "_pairs",
+        pairing(first_pair_of_the_batch),
+    ),
+    Mutant(
+        "Backwards, masked steps are given the first valid input in time.",
+        "padding-bounded-backwards",
+        TorchBackend,
+        "first_true",
+        lambda right: lambda self, mask, reverse=False: right(self, mask),
     ),
     Mutant(
         "The first step counts as the first valid one.",
         "padding-distant-ones-left",
         TorchBackend,
         "first_true",
-        lambda _: lambda self, mask: torch.zeros(mask.shape[1:], dtype=torch.int64),
+        lambda _: lambda self, mask, reverse=False: torch.zeros(mask.shape[1:], dtype=torch.int64),
     ),
     Mutant(
         "One step is taken for all samples.",

@@ -129,10 +129,24 @@ DEPARTURES = {
         "Masked states and outputs of shape (batch,) become (batch, batch) or fail.",
         lambda call: (
             call.mask is not None
-            and any(leaf.axes == () for leaf in leaves_of([list(call.states), call.outputs]))
+            and any(
+                leaf.axes == () and leaf.batched
+                for leaf in leaves_of([list(call.states), call.outputs])
+            )
         ),
         replace(MASKED, states=(FLAT,)),
         tf.errors.InvalidArgumentError,
+    ),
+    "masked state without batch": Departure(
+        13,
+        "A state of rank 0 becomes one of shape (batch, 1) or fails where steps are masked.",
+        lambda call: (
+            call.is_masked
+            and any(not leaf.batched for leaf in leaves_of(list(call.states)))
+            and (call.mask is not None or _by_length(call))
+        ),
+        replace(MASKED, states=(FLOAT, Leaf("float32", (), batched=False))),
+        ValueError,
     ),
     "output without batch": Departure(
         3,

@@ -70,6 +70,17 @@ def elapsed(xp: Any, kernel: Any) -> Step:
     return step
 
 
+def bounded_growth(xp: Any, kernel: Any) -> Step:
+    """Take a root that exists where the input has grown by less than 2 since the step before."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        before, total = states
+        total = total + xp.matmul((before - x + 2.0) ** 0.5, kernel)
+        return total, [x, total]
+
+    return step
+
+
 def log_of_change(xp: Any, kernel: Any) -> Step:
     """Take the logarithm of the growth of the input since the step before."""
 
@@ -157,13 +168,27 @@ def _shrinking(kind: str) -> Any:
     return np.where(mask[..., None], steps, 0.0).astype("float32")
 
 
+def _counting(kind: str, *, backwards: bool) -> Any:
+    """Return the number of each valid step of a sample, in the order of the walk."""
+    mask = np.array(MASKS[kind], dtype=bool)
+    numbers = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] if backwards else np.cumsum(mask, axis=1)
+    return np.where(mask, numbers, 0)[..., None].repeat(2, axis=2).astype("float32")
+
+
+def _before(kind: str) -> Any:
+    """Return initial states below all inputs; a sample without a valid step is far above them."""
+    is_valid = np.array(MASKS[kind], dtype=bool).any(axis=1, keepdims=True)
+    is_valid |= not is_valid.any()
+    return np.where(is_valid, -0.5, 100.0).repeat(2, axis=1).astype("float32")
+
+
 def _difference(
     name: str, title: str, kind: str, step: Any, *, weights: Any, **changes: Any
 ) -> Case:
     """Return a row whose step meets no pair but those of the data without harm."""
     arguments = {
         "inputs": _growing(kind),
-        "initial_states": [np.full((3, 2), -0.5, "float32"), wave(3, 2, phase=1)],
+        "initial_states": [_before(kind), wave(3, 2, phase=1)],
         **changes,
     }
     return Case(
@@ -180,6 +205,7 @@ POSITIVE = 1.5 + wave(3, 4, 2)
 LOGARITHM = {"step": logarithm, "weights": (wave(2, 2),), "inputs": POSITIVE}
 DISTANT = {"step": distant_logarithm, "weights": (wave(2, 2),), "inputs": 2.0 + POSITIVE}
 ROOT = {"step": elapsed, "weights": (wave(2, 2),)}
+BOUNDED = {"step": bounded_growth, "weights": (wave(2, 2),)}
 GROWTH = {"step": log_of_change, "weights": (1.5 + wave(2, 2),)}
 RATIO: dict[str, Any] = {"step": relative_change, "weights": ()}
 INTEGERS: dict[str, Any] = {
@@ -259,6 +285,7 @@ ROWS = (
     _difference("root-left", "The root of a difference, masked at the start.", "left", **ROOT),
     _difference("root-gaps", "The root of a difference, masked in between.", "gaps", **ROOT),
     _difference("root-row", "The root of a difference, a sample masked.", "row", **ROOT),
+    _difference("root-all", "The same, a batch masked throughout.", "all", **ROOT),
     _difference("root-unrolled", "The same, unrolled.", "gaps", unroll=True, **ROOT),
     _difference(
         "root-last-only",
@@ -284,6 +311,21 @@ ROWS = (
         zero_output_for_mask=True,
         unroll=True,
         **ROOT,
+    ),
+    _difference(
+        "bounded-gaps",
+        "The first valid input is the only one that goes with the initial state.",
+        "gaps",
+        inputs=_counting("gaps", backwards=False),
+        **BOUNDED,
+    ),
+    _difference(
+        "bounded-backwards",
+        "Backwards, the last valid input is the only one that goes with the initial state.",
+        "row",
+        inputs=_counting("row", backwards=True),
+        go_backwards=True,
+        **BOUNDED,
     ),
     _difference("growth-right", "The logarithm of a difference.", "right", **GROWTH),
     _difference("growth-gaps", "The same, masked in between.", "gaps", **GROWTH),
