@@ -42,14 +42,20 @@ def rnn(
         last_output = output
 
     and in addition padding is harmless: what stands in masked inputs, NaN and
-    infinity included, reaches neither values nor gradients.
+    infinity included, reaches neither values nor gradients. Where a sample is masked the
+    step is given a pair that occurs in the data, namely the first valid input of that
+    sample, in the order of the walk, and the initial state that it meets; a sample
+    without a valid step is given the pair of another sample.
 
     Args:
         step_function: Called as ``step_function(x, states)``, where `x` has the nest of
             `inputs` with leaves ``(batch, ...)``, and `states` is the list of states
             followed by the constants. Returns ``(output, new_states)``. The output is any
             nest of tensors of any rank. The new states are a list or tuple, or the bare
-            state where there is one; each has the nest, shapes and dtypes it was given.
+            state where there is one; each has the nest, shapes and dtypes it was given,
+            except that a list and a tuple, or ``[h]`` and ``h``, count as each other.
+            The step must make new tensors: where it writes into its states or constants,
+            the call is refused wherever the result would not be right.
             Where the framework is eager the step is called once for each time step.
             Where it traces, the number of traces does not depend on the number of time
             steps unless `unroll` is set; each backend's page states it.
@@ -59,7 +65,8 @@ def rnn(
             gets the default dtype of the framework, a list the one that NumPy gives it.
         initial_states: A list or tuple of states, possibly empty; anything else is one
             state. A state is a tensor or any nest of tensors, of any dtype. With a mask,
-            each leaf has the batch as its first axis.
+            each leaf has the batch as its first axis; but a leaf of rank 0, such as a
+            counter or a JAX key, belongs to the walk and advances at masked steps too.
         go_backwards: Walk from the last time step to the first. The outputs come in the
             order of the walk; mask and lengths stay with their time steps.
         mask: ``(batch, time)`` or ``(batch, time, 1)``, bool or any number type; where it
@@ -84,13 +91,14 @@ def rnn(
         walk, in the nest of the step's output. `outputs` has the same nest with leaves
         ``(batch, time, ...)``, where time is 1 with ``return_all_outputs=False``. An output
         leaf of rank 0 has no batch, and is stacked to ``(time,)``. `new_states` is the list
-        of states after the walk, each in its own nest.
+        of states after the walk, each in its own nest. Where a framework has tensors that
+        can be written into, no two results share memory, nor do results and arguments.
 
     Raises:
         ValueError: If a shape or dtype is not as described, naming the argument and the
             path of the leaf; if a mask is given without states; if `unroll` is set and the
             number of time steps is not static; if the step returns another number of
-            states, another nest, shape or dtype than it was given.
+            states, another nest, shape or dtype than it was given, or writes into them.
         TypeError: If an argument is of a wrong type, or a tensor belongs to another
             framework than the backend.
         UnknownBackendError: If the backend is not known.
