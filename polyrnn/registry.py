@@ -67,6 +67,9 @@ class Registry:
     Args:
         entry_points: The entry points to serve; by default, those of the group
             ``polyrnn`` that are installed.
+
+    Attributes:
+        choices: What `polyrnn.selection` keeps of the backends that were loaded by their names.
     """
 
     def __init__(self, entry_points: Iterable[EntryPoint] | None = None) -> None:
@@ -80,6 +83,7 @@ class Registry:
             known = self._entry_points.setdefault(entry_point.name, entry_point)
             if known is not entry_point and not _same_claim(known, entry_point):
                 self._shadowed.append(entry_point)
+        self.choices: dict[tuple[str, str], tuple[str, object]] = {}
         self._infos: dict[str, BackendInfo] = {}
         self._backends: dict[str, Backend] = {}
         self._problems: dict[str, Exception] = {}

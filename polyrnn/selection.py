@@ -1,16 +1,20 @@
 """Which backend a call runs on, and what chose it."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Iterator
-from contextvars import ContextVar
-from functools import cache
+import weakref
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from functools import partial
 from types import ModuleType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 from polyrnn import nests, registry
 from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend
-from polyrnn.registry import BackendStatus, Registry
+from polyrnn.registry import BackendStatus
 
 ENVIRONMENT_VARIABLE = "POLYRNN_BACKEND"
 
@@ -20,8 +24,15 @@ NEUTRAL = "numpy"
 DEFAULT = "default"
 """What chooses a backend where nothing else does."""
 
+_BY_ARGUMENT = "backend={}"
+_BY_BLOCK = "polyrnn.use_backend({})"
+_BY_ENVIRONMENT = f"the environment variable {ENVIRONMENT_VARIABLE}={{}}"
+"""The ways in which a backend is said, as templates of the reason; a name is quoted in code."""
+_BY_DEFAULT = "nothing that was passed, so by default"
 
-class Choice(NamedTuple):
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Choice:
     """A backend, its name, and the words that say what chose it."""
 
     backend: Backend
@@ -29,12 +40,40 @@ class Choice(NamedTuple):
     reason: str
 
 
-# A stack rather than tokens: one `use_backend` may be entered in several threads at once.
-_in_use: ContextVar[tuple[Choice, ...]] = ContextVar("polyrnn_backend", default=())
+class _Block:
+    """A block of code that `use_backend` opened."""
+
+    __slots__ = ("choice", "is_open", "key", "token")
+
+    def __init__(self, choice: Choice, key: str) -> None:
+        self.choice = choice
+        self.key = key
+        self.is_open = True
+        self.token: Token[tuple[_Block, ...]] | None = None
+
+
+_in_use: ContextVar[tuple[_Block, ...]] = ContextVar("polyrnn_backend", default=())
+"""The blocks that the running code is in, the innermost last."""
+
+
+def _innermost() -> _Block | None:
+    """Return the innermost block that is still open."""
+    blocks = _in_use.get()
+    if blocks and not blocks[-1].is_open:
+        # It ended in another context, which could not take it out of this one.
+        blocks = tuple(block for block in blocks if block.is_open)
+        _in_use.set(blocks)
+    return blocks[-1] if blocks else None
 
 
 class use_backend:  # noqa: N801 - read as a statement, like contextlib's classes
     """Choose the backend for a block of code, in this thread and this asyncio task only.
+
+    Of several blocks the innermost that is still open decides, in whichever order they end. A
+    block in a generator is open while the generator waits in it, for the code that called
+    the generator too. A task that is started in a block keeps the choice for as long as it runs.
+
+    One object may be entered several times, and in several threads at once.
 
     Args:
         backend: The name of a backend, or a `Backend`.
@@ -56,10 +95,20 @@ class use_backend:  # noqa: N801 - read as a statement, like contextlib's classe
     """
 
     def __init__(self, backend: str | Backend) -> None:
-        self._choice = _explicit(backend, f"polyrnn.use_backend({_spell(backend)})")
+        if isinstance(backend, str):
+            self._key = _named(backend, _BY_BLOCK)
+            self._choice = _choices[self._key]()
+        else:
+            self._choice = _handed_over(backend, _BY_BLOCK)
+            self._key = _key(self._choice)
+        # A dict for its order: entries are added and taken out by several threads at once.
+        self._blocks: dict[_Block, None] = {}
 
     def __enter__(self) -> Backend:
-        _in_use.set((*_in_use.get(), self._choice))
+        block = _Block(self._choice, self._key)
+        outer = (other for other in _in_use.get() if other.is_open)
+        block.token = _in_use.set((*outer, block))
+        self._blocks[block] = None
         return self._choice.backend
 
     def __exit__(
@@ -68,7 +117,22 @@ class use_backend:  # noqa: N801 - read as a statement, like contextlib's classe
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _in_use.set(_in_use.get()[:-1])
+        surrounding = _in_use.get()
+        own = [block for block in surrounding if block in self._blocks] or list(self._blocks)
+        if not own:
+            return
+        block = own[-1]
+        self._blocks.pop(block, None)
+        token, block.token = block.token, None
+        try:
+            if token is not None:
+                _in_use.reset(token)
+        except ValueError:
+            # The block was entered in another context, where it has to end as well. A generator
+            # may be finalised anywhere.
+            block.is_open = False
+        # What `reset` brings back is what there was before, not what is still open.
+        _in_use.set(tuple(other for other in surrounding if other is not block))
 
 
 @left_alone
@@ -117,7 +181,7 @@ def namespace(x: Any) -> ModuleType:
                 f"got {type(x).__module__}.{type(x).__qualname__}"
             )
         name = NEUTRAL
-    return _choices[_load(name)].backend.namespace
+    return _choices[_load(name)]().backend.namespace
 
 
 def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
@@ -131,27 +195,28 @@ def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
         The backend, loaded, with what chose it.
     """
     if backend is not None and not isinstance(backend, str):
-        return _explicit(backend, f"backend={_spell(backend)}")
+        return _handed_over(backend, _BY_ARGUMENT)
     key = _say(backend)
     if key is not None:
-        return _choices[key]
+        return _choices[key]()
     found: str | None = None
     for argument, leaf_path, leaf in _leaves(arguments):
         name = registry.framework_of(type(leaf))
         if name is None or name == found:
             continue
         if name != NEUTRAL:
-            loaded = _choices[_load(name)].backend
+            loaded = _choices[_load(name)]().backend
             return Choice(loaded, name, f"the {name} tensor {argument}{leaf_path()}")
         found = name
-    return _choices[_load(NEUTRAL)]
+    return _choices[_load(NEUTRAL)]()
 
 
-_choices: dict[str, Choice] = {}
-"""Every choice that was made, by the key that `_say` or `_load` answers.
+_choices: dict[str, Callable[[], Choice]] = {}
+"""Weak references to the choices that somebody holds, by the keys that `_say` or `_load` answers.
 
 torch.compile traces neither imports nor context variables. It calls these two, keeps
-the key they answer, and finds the choice here, as an object that it can trace.
+the key they answer, and finds the choice here, as an object that it can trace. Held is a
+choice by the registry that loaded a backend by its name, and by a block of `use_backend`.
 """
 
 
@@ -159,35 +224,52 @@ the key they answer, and finds the choice here, as an object that it can trace.
 def _say(backend: str | None) -> str | None:
     """Answer with the key of what is said outright; with `None` where nothing is."""
     if backend is not None:
-        return _named(registry.installed(), backend, by_environment=False)
-    in_use = _in_use.get()
-    if in_use:
-        return _keep(in_use[-1])
+        return _named(backend, _BY_ARGUMENT)
+    block = _innermost()
+    if block is not None:
+        return block.key
     name = os.environ.get(ENVIRONMENT_VARIABLE)
-    return _named(registry.installed(), name, by_environment=True) if name else None
+    return _named(name, _BY_ENVIRONMENT) if name else None
 
 
-@cache
-def _named(known: Registry, name: str, *, by_environment: bool) -> str:
-    """Load a backend that is said by its name; remembered, because most calls say one.
-
-    What is remembered holds for one registry, which is why that is an argument.
-    """
-    reason = _by_environment(name) if by_environment else f"backend={_spell(name)}"
-    return _keep(_explicit(name, reason))
+@registry.constant_in_traces
+def _named(name: str, way: str) -> str:
+    """Answer with the key of a backend that is said by its name, and the way in which it is."""
+    known = registry.installed()
+    if (name, way) not in known.choices:
+        reason = way.format(name if way is _BY_ENVIRONMENT else repr(name))
+        try:
+            choice = Choice(known.load(name), name, reason)
+        except (ValueError, ImportError) as error:
+            error.add_note(f"The backend {name!r} was chosen by {reason}.")
+            raise
+        known.choices.setdefault((name, way), (_key(choice), choice))
+    return known.choices[name, way][0]
 
 
 @registry.constant_in_traces
 def _load(name: str) -> str:
     """Answer with the key of a backend that is not said but found."""
-    backend = registry.installed().load(name)
-    return _keep(Choice(backend, name, "nothing that was passed, so by default"))
+    known = registry.installed()
+    if (name, _BY_DEFAULT) not in known.choices:
+        choice = Choice(known.load(name), name, _BY_DEFAULT)
+        known.choices.setdefault((name, _BY_DEFAULT), (_key(choice), choice))
+    return known.choices[name, _BY_DEFAULT][0]
 
 
-def _keep(choice: Choice) -> str:
-    key = f"{choice.reason} {id(choice.backend)}"
-    _choices.setdefault(key, choice)
-    return key
+def _key(choice: Choice) -> str:
+    """Enter a choice among `_choices` for as long as somebody holds it.
+
+    Numbers are given out again, so that what was compiled with one backend serves for the
+    next of its class that is handed over in the same place.
+    """
+    number = 0
+    while True:
+        key = f"{choice.reason} {number}"
+        entry = weakref.ref(choice, partial(_choices.pop, key))
+        if _choices.setdefault(key, cast("Callable[[], Choice]", entry)) is entry:
+            return key
+        number += 1
 
 
 def standing_choice() -> tuple[str, str]:
@@ -195,31 +277,23 @@ def standing_choice() -> tuple[str, str]:
 
     Nothing is imported, so the name may be that of a backend that does not work.
     """
-    in_use = _in_use.get()
-    if in_use:
-        return in_use[-1].name, in_use[-1].reason
+    block = _innermost()
+    if block is not None:
+        return block.choice.name, block.choice.reason
     name = os.environ.get(ENVIRONMENT_VARIABLE)
     if name:
-        return name, _by_environment(name)
+        return name, _BY_ENVIRONMENT.format(name)
     return NEUTRAL, DEFAULT
 
 
-def _by_environment(name: str) -> str:
-    return f"the environment variable {ENVIRONMENT_VARIABLE}={name}"
-
-
-def _explicit(backend: str | Backend, reason: str) -> Choice:
-    if isinstance(backend, str):
-        try:
-            return Choice(registry.installed().load(backend), backend, reason)
-        except (ValueError, ImportError) as error:
-            error.add_note(f"The backend {backend!r} was chosen by {reason}.")
-            raise
-    if isinstance(backend, Backend):
-        return Choice(backend, _framework(backend) or type(backend).__name__, reason)
-    raise TypeError(
-        f"backend: expected a name or a polyrnn.Backend, got {type(backend).__qualname__}"
-    )
+def _handed_over(backend: Any, way: str) -> Choice:
+    """Return the choice of a backend that is said as an object, and the way in which it is."""
+    if not isinstance(backend, Backend):
+        raise TypeError(
+            f"backend: expected a name or a polyrnn.Backend, got {type(backend).__qualname__}"
+        )
+    kind = type(backend).__name__
+    return Choice(backend, _framework(backend) or kind, way.format(kind))
 
 
 def _framework(backend: Backend) -> str | None:
@@ -230,10 +304,6 @@ def _framework(backend: Backend) -> str | None:
         if name is not None:
             return name
     return None
-
-
-def _spell(backend: Any) -> str:
-    return repr(backend) if isinstance(backend, str) else type(backend).__name__
 
 
 def _leaves(arguments: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -1,8 +1,14 @@
 """Which backend a call runs on: argument, context, environment, tensors, numpy; what said so."""
 
 import asyncio
+import contextlib
+import contextvars
+import gc
+import os
 import threading
-from collections.abc import Callable
+import tracemalloc
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -11,7 +17,7 @@ from shelf import Shelf
 from wrapped import WrappedArray
 
 import polyrnn
-from polyrnn.selection import ENVIRONMENT_VARIABLE
+from polyrnn.selection import ENVIRONMENT_VARIABLE, choose
 from polyrnn_numpy.backend import NumpyBackend
 
 ONES = np.ones((2, 3, 4), np.float32)
@@ -220,11 +226,274 @@ class TestUseBackend:
 
         assert asyncio.run(main()) == [["abacus"] * 3, ["quipu"] * 2, ["numpy"] * 4]
 
+    def test_a_task_keeps_what_held_where_it_was_started(self, frameworks: Shelf) -> None:
+        async def call() -> str:
+            return ran_on()
+
+        async def main() -> list[str]:
+            with polyrnn.use_backend("abacus"):
+                task = asyncio.create_task(call())
+            return [ran_on(), await task]
+
+        assert asyncio.run(main()) == ["numpy", "abacus"]
+
     def test_refuses_at_once(self) -> None:
         with pytest.raises(polyrnn.UnknownBackendError, match="no backend is named 'nothing'"):
             polyrnn.use_backend("nothing")
         with pytest.raises(TypeError, match=r"^backend: expected a name or"):
             polyrnn.use_backend(None)  # type: ignore[arg-type]
+
+
+def within(choice: str | polyrnn.use_backend) -> Generator[str, None, None]:
+    """Hold a block open; name at each turn what a call in it runs on."""
+    with polyrnn.use_backend(choice) if isinstance(choice, str) else choice:
+        while True:
+            yield ran_on()
+
+
+class TestBlocksThatEndOutOfOrder:
+    """The innermost block that is still open decides, whichever ended before."""
+
+    def test_generators(self, frameworks: Shelf) -> None:
+        one, other = within("abacus"), within("quipu")
+        met = [next(one), next(other)]
+        one.close()
+        met.append(ran_on())
+        other.close()
+        met.append(ran_on())
+        assert met == ["abacus", "quipu", "quipu", "numpy"]
+
+    def test_a_generator_that_outlives_a_block(self, frameworks: Shelf) -> None:
+        with polyrnn.use_backend("quipu"):
+            generator = within("abacus")
+            met = [next(generator), ran_on()]
+        met.append(ran_on())
+        generator.close()
+        met.append(ran_on())
+        assert met == ["abacus", "abacus", "abacus", "numpy"]
+
+    @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1)])
+    def test_any_order(self, frameworks: Shelf, order: tuple[int, ...]) -> None:
+        names = ["abacus", "quipu", "numpy"]
+        blocks = [within(name) for name in names]
+        for block in blocks:
+            next(block)
+        still_open = list(range(3))
+        for ended in order:
+            blocks[ended].close()
+            still_open.remove(ended)
+            assert ran_on() == (names[still_open[-1]] if still_open else "numpy")
+
+    def test_one_object_in_two_generators(self, frameworks: Shelf) -> None:
+        choice = polyrnn.use_backend("abacus")
+        one, other = within(choice), within(choice)
+        next(one), next(other)
+        with polyrnn.use_backend("quipu"):
+            one.close()
+            assert ran_on() == "quipu"
+        assert ran_on() == "abacus"
+        other.close()
+        assert ran_on() == "numpy"
+
+    def test_exit_stacks(self, frameworks: Shelf) -> None:
+        one, other = contextlib.ExitStack(), contextlib.ExitStack()
+        one.enter_context(polyrnn.use_backend("abacus"))
+        other.enter_context(polyrnn.use_backend("quipu"))
+        kept = one.pop_all()
+        one.close()
+        assert ran_on() == "quipu"
+        kept.close()
+        assert ran_on() == "quipu"
+        other.close()
+        assert ran_on() == "numpy"
+
+    def test_tasks_that_share_an_object(self, frameworks: Shelf) -> None:
+        choice = polyrnn.use_backend("abacus")
+
+        async def task(turns: int) -> list[str]:
+            met = []
+            with choice:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                    met.append(ran_on())
+            return [*met, ran_on()]
+
+        async def main() -> list[list[str]]:
+            with polyrnn.use_backend("quipu"):
+                return list(await asyncio.gather(task(2), task(1), task(3)))
+
+        turns = [["abacus"] * turns + ["quipu"] for turns in (2, 1, 3)]
+        assert asyncio.run(main()) == turns
+
+    def test_asynchronous_generators(self, frameworks: Shelf) -> None:
+        async def generate(name: str) -> AsyncGenerator[str, None]:
+            with polyrnn.use_backend(name):
+                while True:
+                    yield ran_on()
+
+        async def main() -> list[str]:
+            one, other = generate("abacus"), generate("quipu")
+            met = [await anext(one), await anext(other)]
+            await one.aclose()
+            met.append(ran_on())
+            await other.aclose()
+            return [*met, ran_on()]
+
+        assert asyncio.run(main()) == ["abacus", "quipu", "quipu", "numpy"]
+
+    def test_an_asynchronous_generator_that_is_dropped(self, frameworks: Shelf) -> None:
+        # The event loop finalises it in a task of its own, whose context is another.
+        failures = []
+
+        async def generate() -> AsyncGenerator[str, None]:
+            with polyrnn.use_backend("abacus"):
+                while True:
+                    yield ran_on()
+
+        async def main() -> list[str]:
+            asyncio.get_running_loop().set_exception_handler(lambda _, said: failures.append(said))
+            met = []
+            async for name in generate():
+                met.append(name)
+                break
+            gc.collect()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return [*met, ran_on()]
+
+        assert asyncio.run(main()) == ["abacus", "numpy"]
+        assert failures == []
+
+    def test_a_generator_that_another_thread_ends(self, frameworks: Shelf) -> None:
+        with polyrnn.use_backend("quipu"):
+            generator = within("abacus")
+            next(generator)
+            thread = threading.Thread(target=generator.close)
+            thread.start()
+            thread.join()
+            assert ran_on() == "quipu"
+        assert ran_on() == "numpy"
+
+    def test_a_generator_that_another_context_ends(self, frameworks: Shelf) -> None:
+        generator = within("abacus")
+        next(generator)
+        elsewhere = contextvars.copy_context()
+        elsewhere.run(generator.close)
+        assert [ran_on(), elsewhere.run(ran_on)] == ["numpy", "numpy"]
+
+    def test_one_that_was_never_entered(self, frameworks: Shelf) -> None:
+        with polyrnn.use_backend("abacus"):
+            polyrnn.use_backend("abacus").__exit__(None, None, None)
+            assert ran_on() == "abacus"
+
+    def test_one_object_in_many_threads(self, frameworks: Shelf) -> None:
+        choice = polyrnn.use_backend("abacus")
+        start = threading.Barrier(8)
+        met: list[set[str]] = [set() for _ in range(16)]
+
+        def work(place: int) -> None:
+            start.wait(10)
+            for _ in range(50):
+                with choice:
+                    with choice, polyrnn.use_backend("quipu"):
+                        pass
+                    met[place].add(ran_on())
+                met[place + 8].add(ran_on())
+
+        threads = [threading.Thread(target=work, args=(place,)) for place in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert met == [{"abacus"}] * 8 + [{"numpy"}] * 8
+
+
+class TestMemory:
+    def test_backends_that_are_handed_over_are_freed(self) -> None:
+        gone = []
+        for _ in range(2000):
+            backend = NumpyBackend()
+            gone.append(weakref.ref(backend))
+            with polyrnn.use_backend(backend):
+                ran_on()
+            ran_on(backend=backend)
+        del backend
+        # Nothing holds them in a cycle either, which would wait for the collector.
+        assert [reference for reference in gone if reference() is not None] == []
+
+    def test_nothing_is_left_of_a_block(self) -> None:
+        def blocks(count: int) -> None:
+            for _ in range(count):
+                with polyrnn.use_backend(NumpyBackend()):
+                    ran_on()
+                ran_on(backend=NumpyBackend())
+
+        blocks(10)
+        gc.collect()
+        before = len(gc.get_objects())
+        blocks(3000)
+        gc.collect()
+        assert len(gc.get_objects()) - before < 50
+
+    def test_backends_of_blocks_that_end_elsewhere_are_freed(self) -> None:
+        block = polyrnn.use_backend(NumpyBackend())
+        with block as backend:
+            gone = weakref.ref(backend)
+        del backend
+        generator = within(block)
+        next(generator)
+        thread = threading.Thread(target=generator.close)
+        thread.start()
+        thread.join()
+        del block, generator, thread
+        ran_on()
+        gc.collect()
+        assert gone() is None
+
+    def test_a_registry_that_is_dropped_is_freed(self, frameworks: Shelf) -> None:
+        from polyrnn import registry
+
+        ran_on(backend="abacus")
+        ran_on(frameworks.tensor("abacus", ONES))
+        gone = weakref.ref(registry.installed())
+        registry.installed.cache_clear()
+        gc.collect()
+        assert gone() is None
+
+    def test_names_that_are_typed_wrongly_are_not_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def mistakes(count: int, start: int) -> None:
+            for number in range(start, start + count):
+                for call in (ran_on, polyrnn.use_backend):
+                    with contextlib.suppress(polyrnn.UnknownBackendError):
+                        call(backend=f"{number:0100}")
+                os.environ[ENVIRONMENT_VARIABLE] = f"{number:0100}"
+                with contextlib.suppress(polyrnn.UnknownBackendError):
+                    ran_on()
+
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, "")
+        mistakes(20, 0)
+        tracemalloc.start()
+        try:
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            mistakes(1000, 20)
+            gc.collect()
+            after = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert after - before < 20_000
+
+    def test_one_object_is_found_wherever_it_was_handed_over(self) -> None:
+        backends = [NumpyBackend() for _ in range(3)]
+        with contextlib.ExitStack() as stack:
+            for backend in backends:
+                stack.enter_context(polyrnn.use_backend(backend))
+        for backend in backends:
+            with polyrnn.use_backend(backend) as used:
+                assert used is backend
+                assert choose(None, {}).backend is backend
 
 
 def quipu(shelf: Shelf) -> Any:

@@ -1,0 +1,128 @@
+"""Blocks of `use_backend` around calls with torch, compiled ones too, and what is left of them."""
+
+import gc
+import weakref
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from torch_layers import Graphs
+
+import polyrnn
+from polyrnn import selection
+from polyrnn_torch.backend import TorchBackend
+
+ONES = np.ones((2, 3, 4), np.float32)
+
+
+class Scaling(TorchBackend):
+    """Multiplies what it stacks, so that one object can be told from another."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def transpose(self, x: Any) -> Any:
+        return super().transpose(x) * self.factor
+
+
+def total(inputs: Any, backend: Any = None) -> Any:
+    def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        return x, [states[0] + x]
+
+    return polyrnn.rnn(step, inputs, [torch.zeros(2, 4)], backend=backend)[2][0]
+
+
+def within(backend: Any) -> Generator[Any, None, None]:
+    with polyrnn.use_backend(backend):
+        while True:
+            yield polyrnn.rnn(lambda x, states: (x, states), ONES, [])[1]
+
+
+def test_blocks_may_end_out_of_order() -> None:
+    one, other = within("torch"), within("numpy")
+    assert isinstance(next(one), torch.Tensor)
+    assert isinstance(next(other), np.ndarray)
+    one.close()
+    assert selection.standing_choice()[0] == "numpy"
+    other.close()
+    assert selection.standing_choice() == ("numpy", selection.DEFAULT)
+
+
+def test_blocks_within_what_is_compiled_may_end_out_of_order() -> None:
+    def walk(inputs: Any) -> Any:
+        one, other = within("torch"), within("numpy")
+        next(one), next(other)
+        one.close()
+        names = [selection.standing_choice()[0]]
+        other.close()
+        return inputs + 1, [*names, selection.standing_choice()[1]]
+
+    result, met = torch.compile(walk, backend="eager")(torch.ones(2))
+    assert result.tolist() == [2, 2]
+    assert met == ["numpy", selection.DEFAULT]
+
+
+def test_backends_in_blocks_are_freed_eagerly() -> None:
+    gone = []
+    for _ in range(1000):
+        backend = TorchBackend()
+        gone.append(weakref.ref(backend))
+        with polyrnn.use_backend(backend):
+            total(ONES)
+        total(ONES, backend)
+    del backend
+    assert [reference for reference in gone if reference() is not None] == []
+
+
+def test_backends_in_blocks_are_freed_and_compile_nothing_anew(graphs: Graphs) -> None:
+    compiled = torch.compile(total, fullgraph=True, backend=graphs)
+    inputs, gone = torch.ones(2, 3, 4), []
+
+    def call(count: int) -> None:
+        for _ in range(count):
+            backend = TorchBackend()
+            gone.append(weakref.ref(backend))
+            with polyrnn.use_backend(backend):
+                assert compiled(inputs).sum() == 24
+
+    call(10)
+    gc.collect()
+    objects = len(gc.get_objects())
+    call(2000)
+    gc.collect()
+    assert len(graphs.kept) == 1
+    assert len(gc.get_objects()) - objects < 2100  # the list above holds a reference for each
+    assert [reference for reference in gone if reference() is not None] == []
+
+
+def test_backends_as_arguments_are_freed_and_compile_nothing_anew(graphs: Graphs) -> None:
+    compiled = torch.compile(total, fullgraph=True, backend=graphs)
+    inputs, gone = torch.ones(2, 3, 4), []
+    for _ in range(1000):
+        backend = TorchBackend()
+        gone.append(weakref.ref(backend))
+        assert compiled(inputs, backend).sum() == 24
+    del backend
+    gc.collect()
+    assert len(graphs.kept) == 1
+    assert [reference for reference in gone if reference() is not None] == []
+
+
+def test_objects_that_are_alive_at_once_are_told_apart() -> None:
+    inputs = torch.ones(2, 3, 4)
+    backends = [Scaling(factor) for factor in (1.0, 2.0, 3.0)]
+    for backend in backends:
+        torch.compiler.reset()
+        with polyrnn.use_backend(Scaling(5.0)), polyrnn.use_backend(backend):
+            compiled = torch.compile(total, fullgraph=True, backend="eager")
+            assert compiled(inputs).sum() == 24 * backend.factor
+
+
+def test_another_object_in_the_place_of_one_that_is_gone_is_looked_at() -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(total, fullgraph=True, backend="eager")
+    for factor in (1.0, 2.0, 2.0, 3.0):
+        with polyrnn.use_backend(Scaling(factor)):
+            assert compiled(torch.ones(2, 3, 4)).sum() == 24 * factor
+        gc.collect()
