@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import sys
 import threading
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -89,6 +93,8 @@ class Registry:
         self._problems: dict[str, Exception] = {}
         self._modules: dict[str, str] | None = None
         self._lock = threading.RLock()
+        self._importing_thread: int | None = None
+        _registries.add(self)
 
     def names(self) -> list[str]:
         """List the names of all backends, importing nothing."""
@@ -104,7 +110,7 @@ class Registry:
         info = self._infos.get(name)
         if info is not None:
             return info
-        with self._lock:
+        with self._alone():
             entry_point = self._entry_points.get(name)
             if entry_point is None:
                 raise UnknownBackendError(_unknown(name, self.names()))
@@ -147,7 +153,7 @@ class Registry:
         if backend is not None:
             return backend
         info = self.info(name)
-        with self._lock:
+        with self._alone():
             if name not in self._backends:
                 try:
                     self._backends[name] = _instantiate(info.implementation)
@@ -161,6 +167,27 @@ class Registry:
                     ) from error
                 self._problems.pop(name, None)
             return self._backends[name]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other thread import, and note which one does should the process be forked."""
+        with self._lock:
+            outer, self._importing_thread = self._importing_thread, threading.get_ident()
+            try:
+                yield
+            finally:
+                self._importing_thread = outer
+
+    def after_fork(self) -> None:
+        """Make a child process able to import what a thread of its parent was importing."""
+        thread = self._importing_thread
+        if thread == threading.get_ident():
+            # The import itself forked, and goes on in both processes.
+            return
+        self._lock = threading.RLock()
+        self._importing_thread = None
+        if thread is not None:
+            _forget_imports_of(thread)
 
     def statuses(self) -> tuple[BackendStatus, ...]:
         """Describe every backend by name, importing plug-in modules but no framework."""
@@ -229,6 +256,32 @@ class Registry:
             for module in info.modules:
                 modules.setdefault(module, name)
         return modules
+
+
+_registries: weakref.WeakSet[Registry] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for registry in list(_registries):
+        registry.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _forget_imports_of(thread: int) -> None:
+    """Drop the modules that a thread which is no more was importing.
+
+    They are then imported anew. Python itself leaves them locked, so that whoever imports
+    one of them waits for a thread that does not exist. It has no public way to unlock them.
+    """
+    bootstrap = getattr(importlib, "_bootstrap", None)
+    locks: dict[str, Callable[[], Any]] = getattr(bootstrap, "_module_locks", {})
+    for name, lock in list(locks.items()):
+        if getattr(lock(), "owner", None) == thread:
+            del locks[name]
+            sys.modules.pop(name, None)
 
 
 def resolve(reference: str) -> Any:

@@ -28,6 +28,7 @@ _BY_ARGUMENT = "backend={}"
 _BY_BLOCK = "polyrnn.use_backend({})"
 _BY_ENVIRONMENT = f"the environment variable {ENVIRONMENT_VARIABLE}={{}}"
 """The ways in which a backend is said, as templates of the reason; a name is quoted in code."""
+
 _BY_DEFAULT = "nothing that was passed, so by default"
 
 

@@ -1,4 +1,4 @@
-"""A process that chose its backend hands the choice on by fork, and not by spawn."""
+"""Processes that are started by fork or spawn: what they choose, and what they can import."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shelf import BACKEND, FRAMEWORK, PLUGIN, Shelf
 
 PROGRAM = """\
 import multiprocessing
@@ -59,3 +60,126 @@ def test_a_child_computes(method: str, reason: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == reason
+
+
+GATE = """\
+import threading
+
+started, finish = threading.Event(), threading.Event()
+is_shut = True
+
+
+def pass_through():
+    started.set()
+    if is_shut:
+        finish.wait()
+"""
+
+FORKED_WHILE_IMPORTING = """\
+import faulthandler
+import os
+import threading
+
+import gate
+import numpy as np
+
+import polyrnn
+
+
+def compute(name):
+    def step(x, states):
+        return x, [states[0] + x]
+
+    _, _, (total,) = polyrnn.rnn(step, np.ones((2, 5, 3)), np.zeros((2, 3)), backend=name)
+    assert np.array_equal(getattr(total, "array", total), np.full((2, 3), 5.0)), total
+    return type(total).__module__
+
+
+thread = threading.Thread(target=compute, args=("abacus",))
+thread.start()
+gate.started.wait(60)
+if os.fork() == 0:
+    # Of the threads there is only this one left, so that nobody finishes what was begun.
+    faulthandler.dump_traceback_later(30, exit=True)
+    gate.is_shut = False
+    assert [compute("numpy"), compute("abacus"), compute("quipu")] == ["numpy", "abacus", "quipu"]
+    states = {status.name: status.state for status in polyrnn.backends()}
+    assert states["abacus"] == states["quipu"] == "installed", states
+    os._exit(0)
+_, status = os.wait()
+gate.finish.set()
+thread.join(60)
+assert compute("abacus") == "abacus"
+raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+
+FORKED_BY_AN_IMPORT = """\
+import faulthandler
+import os
+import threading
+
+import polyrnn
+
+
+def load(name):
+    polyrnn.use_backend(name)
+
+
+faulthandler.dump_traceback_later(30, exit=True)
+load("abacus")
+import abacus
+
+if abacus.child:
+    # The import went on in the child, and another thread can do the next.
+    thread = threading.Thread(target=load, args=("quipu",))
+    thread.start()
+    thread.join(20)
+    os._exit(thread.is_alive())
+_, status = os.waitpid(abacus.pid, 0)
+raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def run_program(source: str, shelf: Shelf) -> None:
+    """Run a program that finds what is on a shelf, and expect it to end well and soon."""
+    program = shelf.folder / "program.py"
+    program.write_text(source)
+    done = subprocess.run(
+        # That fork and threads go badly together is what the tests are about.
+        [*(sys.executable, "-W", "error"), *("-W", "ignore:This process"), str(program)],
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="The platform has no fork.")
+
+
+@needs_fork
+@pytest.mark.parametrize("blocked", ["plugin", "backend", "framework"])
+def test_a_child_imports_what_a_thread_that_it_lacks_was_importing(
+    blocked: str, shelf: Shelf
+) -> None:
+    sources = {"plugin": PLUGIN, "backend": BACKEND, "framework": FRAMEWORK}
+    sources[blocked] = f"import gate\ngate.pass_through()\n{sources[blocked]}"
+    shelf.write("gate", GATE)
+    shelf.framework("abacus", **sources)
+    shelf.framework("quipu")
+    run_program(FORKED_WHILE_IMPORTING, shelf)
+
+
+@needs_fork
+def test_an_import_that_forks_goes_on_in_both_processes(shelf: Shelf) -> None:
+    forking = "import os\npid = os.fork()\nchild = pid == 0\n"
+    shelf.framework("abacus", framework=forking + FRAMEWORK)
+    shelf.framework("quipu")
+    run_program(FORKED_BY_AN_IMPORT, shelf)
