@@ -295,14 +295,12 @@ class Backend(ABC):
         """Name the dtype as NumPy does: ``float32``, ``bfloat16``, ``int64``, ``bool``."""
         return str(x.dtype)
 
-    def integers(self, array: Any) -> list[int]:
-        """List the values of a NumPy array of integers of rank 0 or 1, so that they can be checked.
+    def reads_arrays(self) -> bool:
+        """Whether it is known what a NumPy array holds, and its dtype.
 
-        Nothing is listed of any other array, nor where a compiler traces the array
-        and would have to wait for its values.
+        Not where a compiler traces the array. What is known of a mask and of lengths is checked.
         """
-        known = array.dtype.kind in "iu" and array.ndim < 2
-        return array.reshape(-1).tolist() if known else []
+        return True
 
     def devices(self) -> list[str]:
         """Name the devices a tensor may be on, as the framework does; empty where it says none."""

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from refusal import BATCH, TIME, H, X, refused, step
+from wrapped import WrappedArray, WrappedBackend
 
 import polyrnn
 
@@ -42,6 +44,29 @@ class TestMask:
             f"mask: expected bool or numbers, got dtype {mask.dtype}",
             mask=mask,
         )
+
+    @pytest.mark.parametrize("value", [1e-300, 2**32, 1j, np.longdouble("1e-4000"), np.nan])
+    @pytest.mark.parametrize("kind", [np.array, list, tuple])
+    def test_counts_what_is_not_zero_before_anything_narrows_it(
+        self, value: Any, kind: Any
+    ) -> None:
+        met = []
+
+        class Narrowing(WrappedBackend):
+            def convert(self, value: Any, like: Any = None) -> Any:
+                if isinstance(value, WrappedArray):
+                    return value
+                array = np.asarray(value)
+                met.append(array.dtype.name)
+                narrow = {"c": "c8", "f": "f4", "i": "i4"}
+                return WrappedArray(array.astype(narrow.get(array.dtype.kind, "?")))
+
+        mask = kind([[value, 0, value], [0, value, value]])
+        *_, (counted,) = polyrnn.rnn(
+            lambda x, s: (x, [s[0] + x]), X, [H], mask=mask, backend=Narrowing()
+        )
+        assert counted.array.tolist() == [[2.0] * H.shape[1]] * BATCH
+        assert "bool" in met
 
     def test_is_a_tensor(self) -> None:
         refused(
@@ -87,6 +112,14 @@ class TestLengths:
             (1j, "complex"),
             ([1.0, 2.0], "dtype float64"),
             ([True, False], "dtype bool"),
+            ([1, True], "dtype bool"),
+            ((1, np.True_), "dtype bool"),
+            ([np.array(True), 1], "dtype bool"),
+            ((1, 2.0), "dtype float64"),
+            ([np.float32(1), np.float32(2)], "dtype float32"),
+            (np.float64(2.0), "dtype float64"),
+            (np.asarray([]), "dtype float64"),
+            (np.array(["1", "2"]), "dtype <U1"),
             (np.ones(BATCH, np.float32), "dtype float32"),
         ],
     )
@@ -94,6 +127,38 @@ class TestLengths:
         refused(
             ValueError,
             f"input_length: expected integers, got {given}",
+            input_length=lengths,
+        )
+
+    @pytest.mark.parametrize(
+        ("lengths", "length"),
+        [
+            ((1, 9), 9),
+            ([np.int64(1), np.int64(9)], 9),
+            ([np.uint64(1), np.int64(-1)], -1),
+            ([1, 2**70], 2**70),
+            ([-(2**70), 1][::-1], -(2**70)),
+            (np.array([1, 2**64 - 1], np.uint64), 2**64 - 1),
+            (np.array([1, -1], np.int8), -1),
+            (np.array([1, 7]).astype(ml_dtypes.int4), 7),
+            ([np.array(1), np.array(9)], 9),
+        ],
+    )
+    def test_are_checked_in_every_form(self, lengths: Any, length: int) -> None:
+        refused(
+            ValueError,
+            f"input_length[1]: expected 0 to 3, got {length}",
+            input_length=lengths,
+        )
+
+    @pytest.mark.parametrize(
+        ("lengths", "shape"),
+        [([[1], [2]], (2, 1)), ([], (0,)), ((), (0,)), ([[]], (1, 0)), ([9, 9, 9], (3,))],
+    )
+    def test_are_flat(self, lengths: Any, shape: tuple[int, ...]) -> None:
+        refused(
+            ValueError,
+            f"input_length: expected an integer or shape (2,), got shape {shape}",
             input_length=lengths,
         )
 
@@ -124,7 +189,16 @@ class TestLengths:
         *_, (kept,) = polyrnn.rnn(lambda x, s: (x, s), X, [state], input_length=TIME)
         assert kept == 7
 
-    @pytest.mark.parametrize("lengths", [[2, 0], (2, 0), np.array([2, 0], np.uint8)])
+    @pytest.mark.parametrize(
+        "lengths",
+        [
+            [2, 0],
+            (2, 0),
+            np.array([2, 0], np.uint8),
+            [np.uint64(2), np.int64(0)],  # NumPy makes floats of the two
+            np.array([2, 0]).astype(ml_dtypes.uint4),
+        ],
+    )
     def test_mean_a_mask(self, lengths: Any) -> None:
         by_length = polyrnn.rnn(lambda x, s: (x, [s[0] + x]), X, [H], input_length=lengths)
         mask = [[True, True, False], [False, False, False]]

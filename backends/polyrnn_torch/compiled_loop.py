@@ -100,7 +100,7 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
         return _owned(_leaves(following) or leaves), _owned(outputs)
 
     # Of xs that are not contiguous all would be copied in each round.
-    rounds = _owned([x.reshape(-1, size, *x.shape[1:]) for x in xs])
+    rounds = _owned([x.unflatten(0, (-1, size)) for x in xs])
     # A scan has to carry something.
     start = _leaves(carry) or [xs[0].new_zeros(())]
     last, outputs = scan(one_round, _owned(start), rounds)

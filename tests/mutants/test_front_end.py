@@ -10,7 +10,7 @@ import pytest
 from mutation import Mutant, assert_accepted, assert_rejected
 
 import polyrnn
-from polyrnn import plan, recurrence, registry, stepping
+from polyrnn import masking, plan, recurrence, registry, stepping
 from polyrnn_numpy.backend import NumpyBackend
 
 # Its stubs ask for nests of a type that is known.
@@ -223,6 +223,61 @@ OTHERS = [
         registry,
         "_unknown",
         lambda _: lambda name, names: f"no backend is named {name!r}",
+    ),
+    (
+        "A framework tells what of a mask is zero.",
+        "mask-list-of-complex",
+        masking,
+        "_nonzero_on_host",
+        lambda _: lambda backend, array: array.real,
+    ),
+    (
+        "What is nearly zero in a mask is zero.",
+        "mask-list-of-tiny-numbers",
+        masking,
+        "_nonzero_on_host",
+        lambda _: lambda backend, array: array.astype("float32") if array.dtype == "f8" else array,
+    ),
+    (
+        "Integers in a mask are narrowed.",
+        "mask-list-of-large-integers",
+        masking,
+        "_nonzero_on_host",
+        lambda _: lambda backend, array: array.astype("int32") if array.dtype == "i8" else array,
+    ),
+    (
+        "Lengths are not checked in tuples.",
+        "refuses-lengths-tuple-too-long",
+        masking,
+        "_host_array",
+        lambda right: (
+            lambda argument, value: None if type(value) is tuple else right(argument, value)
+        ),
+    ),
+    (
+        "True counts as a length of 1 beside integers.",
+        "refuses-lengths-bool-in-list",
+        masking,
+        "_entries",
+        lambda right: lambda value: [e + 0 if e is True else e for e in right(value)],
+    ),
+    (
+        "An empty list holds floats.",
+        "lengths-of-no-samples",
+        masking,
+        "_entries",
+        lambda right: lambda value: right(value) or [np.asarray([])],
+    ),
+    (
+        "Lengths are narrowed before they are checked.",
+        "refuses-lengths-uint64-too-long",
+        masking,
+        "_host_array",
+        lambda right: (
+            lambda argument, value: (
+                right(argument, value).astype("int8") if isinstance(value, np.ndarray) else value
+            )
+        ),
     ),
 ]
 

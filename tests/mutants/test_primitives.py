@@ -228,11 +228,11 @@ PRIMITIVES = {
             lambda _: lambda self, x: x.dtype.str,
         ),
     ],
-    "integers": [
+    "reads_arrays": [
         (
             "It reads no lengths on the host.",
             "refuses-lengths-numpy-too-long",
-            lambda _: lambda self, array: [],
+            lambda _: lambda self: False,
         ),
     ],
 }

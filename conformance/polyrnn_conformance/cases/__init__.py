@@ -4,6 +4,7 @@ from polyrnn_conformance.cases import (
     calling,
     choosing,
     dtypes,
+    lengths,
     masking,
     outputs,
     padding,
@@ -20,15 +21,20 @@ CASES: tuple[Case, ...] = (
     *outputs.ROWS,
     *time.ROWS,
     *masking.ROWS,
+    *lengths.ROWS,
     *padding.ROWS,
     *dtypes.ROWS,
 )
 """Calls whose results are compared with the reference."""
 
-ERROR_CASES: tuple[ErrorCase, ...] = (*refused_arguments.ROWS, *refused_steps.ROWS)
+ERROR_CASES: tuple[ErrorCase, ...] = (
+    *refused_arguments.ROWS,
+    *refused_steps.ROWS,
+    *lengths.ERRORS,
+)
 """Calls that are refused."""
 
-CHECKS: tuple[Check, ...] = (*calling.ROWS, *choosing.ROWS, *writing.ROWS)
+CHECKS: tuple[Check, ...] = (*calling.ROWS, *choosing.ROWS, *writing.ROWS, *lengths.CHECKS)
 """What is no single call."""
 
 TABLE: tuple[Row, ...] = (*CASES, *ERROR_CASES, *CHECKS)
