@@ -7,8 +7,10 @@ the more steps there are.
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
+from torch._dynamo.symbolic_convert import InstructionTranslator
 from torch._higher_order_ops.scan import scan
 from torch.fx.experimental.symbolic_shapes import has_static_value
 
@@ -93,6 +95,7 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     """Scan over rounds of `size` steps, with a carry in which nothing is left to resolve."""
     if not torch.compiler.is_exporting():
         _allow_scalars()
+    record = _record_of_writes() if torch.compiler.is_dynamo_compiling() else None
     sizes = [None if entry is None else len(entry) for entry in carry]
 
     def one_round(leaves: Any, slices: Any) -> Any:
@@ -104,6 +107,8 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     # A scan has to carry something.
     start = _leaves(carry) or [xs[0].new_zeros(())]
     last, outputs = scan(one_round, _owned(start), rounds)
+    if record is not None:
+        _go_on_with(record)
     return _carry(last, sizes), [y.flatten(0, 1) for y in outputs]
 
 
@@ -117,6 +122,33 @@ def _allow_scalars() -> None:
     """
     symbols = torch._guards.TracingContext.get().fake_mode.shape_env
     symbols.settings = dataclasses.replace(symbols.settings, allow_scalar_outputs=True)
+
+
+_records: WeakValueDictionary[int, Any] = WeakValueDictionary()
+"""What the tracer writes down of writes to Python objects, by the identity of the record."""
+
+
+@constant_in_traces
+def _record_of_writes() -> int:
+    """Tell which record the tracer writes into that writes to Python objects are known by."""
+    record = InstructionTranslator.current_tx().output.side_effects
+    _records[id(record)] = record
+    return id(record)
+
+
+@constant_in_traces
+def _go_on_with(number: int) -> None:
+    """Have the tracer go on with the record that it had before a scan.
+
+    A scan leaves it with a copy. Objects that the tracer knew before would still write into
+    the first record (so in torch 2.13), and whatever is set on them after the scan would be
+    lost: attributes of the user's objects, and what an outer walk writes down of its step.
+    """
+    output = InstructionTranslator.current_tx().output
+    record = _records.get(number)
+    if record is not None:
+        vars(record).update(vars(output.side_effects))
+        output.side_effects = record
 
 
 def _resolved(carry: Carry, following: Carry) -> Carry:

@@ -1,0 +1,146 @@
+"""A step that walks itself: loops within loops, below and above what is written out."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+
+import polyrnn
+from polyrnn_torch.backend import TorchBackend
+
+# torch itself still uses what it warns of.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:torch.compile is ignored when called inside:UserWarning"),
+]
+
+LENGTHS = [*product((2, 4), repeat=2), (2, 2, 4), (4, 2, 5), (5, 4, 4)]
+"""Of the walks, outermost first; three steps are written out, more are scanned."""
+
+
+@pytest.fixture(autouse=True)
+def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let few steps be more than the compiler is given to write out."""
+    monkeypatch.setattr(TorchBackend, "steps_per_round", 2)
+    monkeypatch.setattr(TorchBackend, "longest_written_out", 3)
+
+
+def walk(inputs: Any, weight: Any, masked: bool) -> list[Any]:
+    """Walk the first axis after the batch; the step walks the next, and the last one is features.
+
+    Written with operators that a walk by hand shares: see `by_hand`.
+    """
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        summary = x if x.ndim == 2 else walk(x, weight, masked)[0]
+        hidden = torch.tanh(summary * weight + states[0])
+        return hidden, [hidden]
+
+    valid = inputs.flatten(2).sum(2) > 0 if masked else None
+    start = torch.full_like(inputs.flatten(1, -2)[:, 0], 0.1)
+    last, outputs, states = polyrnn.rnn(step, inputs, [start], mask=valid)
+    return [last, outputs, *states]
+
+
+def by_hand(inputs: Any, weight: Any, masked: bool) -> list[Any]:
+    hidden = torch.full_like(inputs.flatten(1, -2)[:, 0], 0.1)
+    held, outputs = torch.zeros_like(hidden), []
+    for x in inputs.unbind(1):
+        summary = x if x.ndim == 2 else by_hand(x, weight, masked)[0]
+        following = torch.tanh(summary * weight + hidden)
+        valid = x.flatten(1).sum(1, keepdim=True) > 0 if masked else torch.tensor(True)
+        hidden = torch.where(valid, following, hidden)
+        held = torch.where(valid, following, held)
+        outputs.append(held)
+    return [held, torch.stack(outputs, 1), hidden]
+
+
+def arguments(lengths: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(3, *lengths, 2, generator=generator, dtype=torch.float64)
+    return inputs, torch.rand(2, generator=generator, dtype=torch.float64)
+
+
+def assert_like_by_hand(walking: Any, lengths: tuple[int, ...], masked: bool, train: bool) -> None:
+    given = arguments(lengths)
+    if train:
+        given = tuple(x.requires_grad_() for x in given)
+    got, expected = walking(*given, masked), by_hand(*given, masked)
+    torch.testing.assert_close(got, expected)
+    if train:
+        one, other = (
+            torch.autograd.grad(sum(x.square().sum() for x in results), given)
+            for results in (got, expected)
+        )
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_walks_within_walks(lengths: tuple[int, ...], masked: bool, train: bool) -> None:
+    assert_like_by_hand(walk, lengths, masked, train)
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("fullgraph", [False, True])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_compiled_walks_within_walks(
+    lengths: tuple[int, ...], fullgraph: bool, masked: bool, train: bool
+) -> None:
+    compiled = torch.compile(walk, fullgraph=fullgraph, backend="aot_eager")
+    assert_like_by_hand(compiled, lengths, masked, train)
+
+
+@pytest.mark.parametrize("lengths", [(2, 4), (4, 4)])
+def test_kernels_for_walks_within_walks(lengths: tuple[int, ...]) -> None:
+    assert_like_by_hand(torch.compile(walk, fullgraph=True), lengths, masked=True, train=False)
+
+
+class Walking(torch.nn.Module):
+    """Walks as `walk` does.
+
+    Args:
+        masked: Whether there is a mask.
+    """
+
+    def __init__(self, masked: bool) -> None:
+        super().__init__()
+        self.masked = masked
+
+    def forward(self, inputs: Any, weight: Any) -> Any:
+        return walk(inputs, weight, self.masked)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("lengths", [(2, 4), (4, 4), (4, 2, 5)])
+def test_exported_walks_within_walks(lengths: tuple[int, ...], masked: bool, strict: bool) -> None:
+    program = torch.export.export(Walking(masked), arguments(lengths), strict=strict)
+    exported = program.module()
+    assert_like_by_hand(lambda *given: exported(*given[:2]), lengths, masked, train=False)
+
+
+class Counting:
+    """Has attributes that are set before and after a walk."""
+
+    def __init__(self) -> None:
+        self.walks = 0
+        self.last: Any = None
+
+    def __call__(self, inputs: Any, weight: Any) -> Any:
+        for _ in range(3):
+            self.walks += 1
+            self.last = walk(inputs, weight, masked=False)[0]
+        return self.last + self.walks
+
+
+def test_what_is_set_after_a_scan_is_kept() -> None:
+    counting, expected = Counting(), Counting()
+    compiled = torch.compile(counting, fullgraph=True, backend="aot_eager")
+    given = arguments((6,))
+    torch.testing.assert_close(compiled(*given), expected(*given))
+    torch.testing.assert_close(counting.last, expected.last)
+    assert counting.walks == 3
