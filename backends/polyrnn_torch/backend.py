@@ -1,19 +1,20 @@
 """What torch does its own way: tensors that come from NumPy, devices, and a Python loop.
 
-How a loop is compiled is in `polyrnn_torch.compiled_loop`, and how torch.compile is kept
-from compiling half of polyrnn in `polyrnn_torch.tracing`.
+How a loop runs in Python is in `polyrnn_torch.eager_loop`, how it is compiled in
+`polyrnn_torch.compiled_loop`, and how torch.compile is kept from compiling half of polyrnn in
+`polyrnn_torch.tracing`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from polyrnn import Backend, python_loop
+from polyrnn import Backend
 from polyrnn.backend import Body, Carry
-from polyrnn_torch.compiled_loop import compiled_loop, slices_of
+from polyrnn_torch.compiled_loop import compiled_loop
+from polyrnn_torch.eager_loop import eager_loop, writes
 from polyrnn_torch.tracing import keep_in_one_piece
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
@@ -56,7 +57,7 @@ class TorchBackend(Backend):
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
         if not torch.compiler.is_compiling():
-            return python_loop(body, carry, _steps(xs, reverse), torch.stack)
+            return eager_loop(body, carry, xs, reverse=reverse)
         return compiled_loop(
             body,
             carry,
@@ -97,6 +98,12 @@ class TorchBackend(Backend):
     def detach(self, x: Any) -> Any:
         return x.detach()
 
+    def writes(self, tensors: Sequence[Any]) -> list[int] | None:
+        return writes(tensors)
+
+    def copy(self, x: Any) -> Any:
+        return x.clone()
+
     def fills_forward(self) -> bool:
         return not torch.compiler.is_compiling()
 
@@ -136,17 +143,6 @@ def _from_numpy(value: Any) -> torch.Tensor:
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
-
-
-def _steps(xs: list[Any], reverse: bool) -> Iterator[list[Any]]:
-    """Slice block by block: slices are small, but not when there are very many of them."""
-    blocks = list(zip(*[x.split(256) for x in xs], strict=True))
-    slices = map(_reversed_slices if reverse else slices_of, blocks[:: -1 if reverse else 1])
-    return map(list, chain.from_iterable(slices))
-
-
-def _reversed_slices(block: Sequence[Any]) -> Iterator[Any]:
-    return zip(*[x.unbind(0)[::-1] for x in block], strict=True)
 
 
 keep_in_one_piece()

@@ -17,6 +17,7 @@ from torch.fx.experimental.symbolic_shapes import has_static_value
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn.registry import constant_in_traces
+from polyrnn_torch.eager_loop import copied_carry, copies
 
 
 def compiled_loop(
@@ -48,7 +49,7 @@ def compiled_loop(
         size, longest = steps_per_round, longest_written_out
     remainder = length % size
     head = length if unroll or length <= longest else remainder or 1
-    walked, first = _walk(body, carry, [x[:head] for x in xs])
+    walked, first = _walk(body, copied_carry(carry), [x[:head] for x in xs])
     if head == length:
         return walked, first
     rest = [x[head:] for x in xs]
@@ -63,13 +64,20 @@ def compiled_loop(
     return last, [torch.cat(both) for both in zip(first, following, strict=True)]
 
 
-def slices_of(xs: Sequence[Any]) -> Iterator[Any]:
+def _slices_of(xs: Sequence[Any]) -> Iterator[Any]:
     """Give the slices of each time step, first to last."""
     return zip(*[x.unbind(0) for x in xs], strict=True)
 
 
 def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]]:
-    return python_loop(body, carry, map(list, slices_of(xs)), torch.stack)
+    """Walk in Python over copies, which the compiler leaves out where nothing is written."""
+
+    # Quoted, because torch.compile meets this definition and cannot subscript types.
+    def owning(carry: Carry, slices: "list[Any]") -> "tuple[Carry, list[Any]]":
+        carry, outputs = body(carry, copies(slices))
+        return carry, copies(outputs)
+
+    return python_loop(owning, carry, _slices_of(xs), torch.stack)
 
 
 def _is_differentiated(leaves: list[Any]) -> bool:
@@ -99,7 +107,8 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     sizes = [None if entry is None else len(entry) for entry in carry]
 
     def one_round(leaves: Any, slices: Any) -> Any:
-        following, outputs = _walk(body, _carry(leaves, sizes), slices)
+        # A step may write into what it is given, but a round may not.
+        following, outputs = _walk(body, copied_carry(_carry(leaves, sizes)), slices)
         return _owned(_leaves(following) or leaves), _owned(outputs)
 
     # Of xs that are not contiguous all would be copied in each round.
