@@ -71,12 +71,18 @@ def _slices_of(xs: Sequence[Any]) -> Iterator[Any]:
 
 def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]]:
     """Walk in Python over copies, which the compiler leaves out where nothing is written."""
+    # For gradients torch wants to see that a write into one slice changes no other. Masks and
+    # integers have none, and each copy takes time to compile.
+    differentiable = torch.is_grad_enabled()
+    apart = [differentiable and (x.is_floating_point() or x.is_complex()) for x in xs]
 
     # Quoted, because torch.compile meets this definition and cannot subscript types.
     def owning(carry: Carry, slices: "list[Any]") -> "tuple[Carry, list[Any]]":
-        carry, outputs = body(carry, copies(slices))
+        own = [x.clone() if one else x for x, one in zip(slices, apart, strict=True)]
+        carry, outputs = body(carry, own)
         return carry, copies(outputs)
 
+    xs = [x if one else x.clone() for x, one in zip(xs, apart, strict=True)]
     return python_loop(owning, carry, _slices_of(xs), torch.stack)
 
 

@@ -64,8 +64,10 @@ def loop(body: Any, inputs: Any, start: Any, **options: Any) -> tuple[Any, Any, 
 
     backend = TorchBackend()
     carry, (outputs,) = backend.loop(
-        over, ([start], None), [inputs.transpose(0, 1)], **{"reverse": False, "unroll": False}
-        | options
+        over,
+        ([start], None),
+        [inputs.transpose(0, 1)],
+        **{"reverse": False, "unroll": False} | options,
     )
     return outputs[-1], outputs.transpose(0, 1), carry[0]
 
@@ -87,8 +89,17 @@ def test_inputs_are_not_overwritten(
         assert torch.equal(inputs, before)
 
 
+def uncompiled(function: Any) -> Any:
+    return function
+
+
+def compiled(function: Any) -> Any:
+    return torch.compile(function, fullgraph=True, backend="aot_eager")
+
+
 @pytest.mark.parametrize("by_inputs", [False, True])
-def test_gradients_of_a_step_that_writes_into_its_inputs(by_inputs: bool) -> None:
+@pytest.mark.parametrize("running", [uncompiled, compiled])
+def test_gradients_of_a_step_that_writes_into_its_inputs(running: Any, by_inputs: bool) -> None:
     inputs, weight = digits().requires_grad_(by_inputs), torch.ones(1, 1, requires_grad=True)
 
     def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -96,8 +107,9 @@ def test_gradients_of_a_step_that_writes_into_its_inputs(by_inputs: bool) -> Non
         total = x @ weight + states[0]
         return total, [total]
 
-    _, outputs, _ = loop(step, inputs, torch.zeros(1, 1))
+    _, outputs, _ = running(loop)(step, inputs, torch.zeros(1, 1))
     outputs.sum().backward()
+    assert torch.equal(inputs, digits())
     assert weight.grad is not None
     assert weight.grad.tolist() == [[2 * (4 * 1 + 3 * 2 + 2 * 3 + 1 * 4)]]
     if by_inputs:
