@@ -29,9 +29,10 @@ class TensorFlowBackend(Backend):
     """Computes with TensorFlow: eagerly, in graphs of every kind, and compiled by XLA.
 
     Eagerly the step is called once for each time step. In a graph it is traced twice
-    for each trace of the graph, once for the first time step and once for the body of
-    a `tf.while_loop`, and only once where the time axis has the static length 1. With
-    ``unroll=True`` it is traced once for each time step.
+    for each trace of the graph, once to find what it puts out and once for the body of
+    a `tf.while_loop`, and only once where the time axis has the static length 1. It is
+    executed once for each time step. With ``unroll=True`` it is traced once for each
+    time step.
     """
 
     tensor_type: ClassVar = tf.Tensor
@@ -53,8 +54,9 @@ class TensorFlowBackend(Backend):
         if on_false is None:
             on_false = tf.zeros_like(on_true)
         mask_rank, shape = len(shape_of(mask) or ()), shape_of(on_true)
-        if mask_rank == 1 and shape == shape_of(on_false):
-            # This operation takes whole rows, of any rank, and its gradient sums nothing up.
+        if mask_rank == 1 and shape == shape_of(on_false) and tf.executing_eagerly():
+            # This operation takes whole rows, of any rank, and half the time in training. It
+            # does not broadcast, and a converted graph takes its mask for one of columns.
             return tf.raw_ops.Select(condition=mask, x=on_true, y=on_false)
         if shape is None:
             missing = tf.ones([tf.rank(on_true) - mask_rank], tf.int32)

@@ -1,7 +1,6 @@
 """How a graph walks over time: by a `tf.while_loop`, which puts outputs on a list.
 
-- A loop of a graph must know what it carries before it starts, so the first step
-  stands before the loop: it shows what the outputs are.
+- What the outputs are, `polyrnn_tensorflow.look_ahead` finds before the loop starts.
 - How inputs are read is in `polyrnn_tensorflow.time_steps`.
 - A shape that is known going in is known coming out, whatever the step loses of it.
 """
@@ -13,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from polyrnn.backend import Body, Carry
+from polyrnn_tensorflow.look_ahead import look_ahead
 from polyrnn_tensorflow.time_steps import (
     ReadInPlace,
     TakenOffList,
@@ -23,50 +23,51 @@ from polyrnn_tensorflow.time_steps import (
 
 
 def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[Carry, list[Any]]:
-    """Walk in a graph: the first step in plain sight, the others in a `tf.while_loop`."""
+    """Walk in a graph, by a `tf.while_loop`."""
     length = length_of(xs[0], tf.int32)
-    carry, first = _take_step(body, carry, [x[-1 if reverse else 0, ...] for x in xs])
+    found = look_ahead(body, carry, xs, reverse)
     # Beside outputs a copy of the inputs is little; where none are kept it would be all there is.
-    time_steps = TakenOffList if first else ReadInPlace
+    time_steps = TakenOffList if found.outputs else ReadInPlace
     sources = [time_steps(x, reverse) for x in xs]
     sinks = [
         tf.raw_ops.EmptyTensorList(
-            element_shape=as_tensor(output.shape),
-            max_num_elements=length,
-            element_dtype=output.dtype,
+            element_shape=as_tensor(shape), max_num_elements=length, element_dtype=dtype
         )
-        for output in first
+        for shape, dtype in found.outputs
     ]
-    is_none = [entry is None for entry in carry]
+    is_none = [entry is None for entry in found.carry]
 
     def loop_body(entries: Any, handles: Any, sinks: Any) -> Any:
         before = tuple(None if none else e for none, e in zip(is_none, entries, strict=True))
         reads = [source.read(handle) for source, handle in zip(sources, handles, strict=True)]
-        after, outputs = _take_step(body, before, [item for item, _ in reads])
+        after, outputs = body(before, [item for item, _ in reads])
         return (
-            [entry or [] for entry in after],
+            [
+                _keep_shapes(entry, shapes)
+                for entry, shapes in zip(after, found.shapes, strict=True)
+            ],
             [rest for _, rest in reads],
             list(map(_push, sinks, outputs)),
         )
 
     # XLA makes room for what gradients remember by the greatest count, which must not be 0.
-    remaining, further = length - 1, True
+    steps, further = length, True
     if not isinstance(length, int):
-        remaining, further = tf.maximum(remaining, 1), length > 1
+        steps, further = tf.maximum(length, 1), length > 0
+    handles = [source.handle for source in sources]
+    shape_of_each = tf.nest.map_structure(lambda tensor: tensor.shape, (handles, sinks))
     with _control_flow_of_version_2():
         entries, _, sinks = tf.while_loop(
             lambda *_: further,
             loop_body,
-            (
-                [entry or [] for entry in carry],
-                [source.handle for source in sources],
-                list(map(_push, sinks, first)),
-            ),
-            maximum_iterations=remaining,
+            ([entry or [] for entry in found.carry], handles, sinks),
+            shape_invariants=([shapes or [] for shapes in found.shapes], *shape_of_each),
+            maximum_iterations=steps,
         )
     last = tuple(None if none else e for none, e in zip(is_none, entries, strict=True))
     return last, [
-        _stack(sink, y, static_length(xs[0])) for sink, y in zip(sinks, first, strict=True)
+        _stack(sink, shape, dtype, static_length(xs[0]))
+        for sink, (shape, dtype) in zip(sinks, found.outputs, strict=True)
     ]
 
 
@@ -83,29 +84,22 @@ def _control_flow_of_version_2() -> Iterator[None]:
         tf.compat.v1.disable_control_flow_v2()
 
 
-def _take_step(body: Body, carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
-    new, outputs = body(carry, slices)
-    return tuple(map(_keep_shapes, new, carry)), outputs
-
-
 def _push(sink: Any, output: Any) -> Any:
     return tf.raw_ops.TensorListPushBack(input_handle=sink, tensor=output)
 
 
-def _stack(sink: Any, output: Any, length: int | None) -> Any:
+def _stack(sink: Any, shape: tf.TensorShape, dtype: Any, length: int | None) -> Any:
     return tf.raw_ops.TensorListStack(
         input_handle=sink,
-        element_shape=as_tensor(output.shape),
-        element_dtype=output.dtype,
+        element_shape=as_tensor(shape),
+        element_dtype=dtype,
         num_elements=-1 if length is None else length,
     )
 
 
-def _keep_shapes(new: list[Any] | None, old: list[Any] | None) -> list[Any] | None:
-    """Give tensors that lost static sizes those of the tensors they take the place of."""
-    if new is None or old is None:
-        return new
+def _keep_shapes(entry: list[Any] | None, shapes: list[tf.TensorShape] | None) -> list[Any]:
+    """Give tensors that lost static sizes those that they have throughout the loop."""
     return [
-        n if n.shape == o.shape else tf.ensure_shape(n, o.shape)
-        for n, o in zip(new, old, strict=True)
+        tensor if tensor.shape == shape else tf.ensure_shape(tensor, shape)
+        for tensor, shape in zip(entry or [], shapes or [], strict=True)
     ]

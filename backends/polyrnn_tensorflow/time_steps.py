@@ -12,7 +12,7 @@ import tensorflow as tf
 
 
 class TimeSteps(ABC):
-    """The time steps of a tensor after the first one.
+    """The time steps of a tensor, in the order of a walk.
 
     Args:
         x: A tensor with time as its first axis.
@@ -42,10 +42,9 @@ class TakenOffList(TimeSteps):
 
     def __init__(self, x: Any, reverse: bool) -> None:
         self._dtype, self._shape = x.dtype, as_tensor(x.shape[1:])
-        steps = tf.raw_ops.TensorListFromTensor(
+        self.handle = tf.raw_ops.TensorListFromTensor(
             tensor=x if reverse else tf.reverse(x, [0]), element_shape=self._shape
         )
-        _, self.handle = self.read(steps)
 
     def read(self, handle: Any) -> tuple[Any, Any]:
         return _take_off(handle, self._shape, self._dtype)
@@ -61,8 +60,8 @@ class ReadInPlace(TimeSteps):
     def __init__(self, x: Any, reverse: bool) -> None:
         self._values, self._reverse, self._shape = tf.stop_gradient(x), reverse, tf.shape(x)[1:]
         self._length = length_of(x, tf.int32)
-        _, blanks = _take_off(self._make_blanks(x), self._shape, x.dtype)
-        self.handle = (blanks, self._length - 2 if reverse else 1)
+        position = self._length - 1 if reverse else 0
+        self.handle = (self._make_blanks(x), tf.convert_to_tensor(position))
 
     def read(self, handle: Any) -> tuple[Any, Any]:
         blanks, position = handle

@@ -1,0 +1,180 @@
+"""What a step puts out, found without executing anything that the loop executes again.
+
+A loop of a graph must know what it carries before it starts, so the step is traced once in a
+graph that is thrown away. To execute it there would not do: an operation's seed is counted
+per graph, so random numbers would repeat, and a side effect would take place once too often.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from polyrnn.backend import Body, Carry
+
+READING = frozenset(
+    [
+        *("LookupTableFindV2", "LookupTableSizeV2", "ReadVariableOp", "ResourceGather"),
+        *("ResourceGatherNd", "VarHandleOp", "VarIsInitializedOp", "Variable", "VariableShape"),
+        "VariableV2",
+    ]
+)
+"""Operations that have a state, and leave it as it is."""
+
+RANDOM = frozenset(
+    [
+        *("Multinomial", "ParameterizedTruncatedNormal", "RandomGamma", "RandomPoissonV2"),
+        *("RandomShuffle", "RandomStandardNormal", "RandomUniform", "RandomUniformInt"),
+        "TruncatedNormal",
+    ]
+)
+"""Operations each of which counts for itself, so that a copy changes nothing for the others.
+
+Those that draw from a generator share its state.
+"""
+
+CALLS = frozenset(["Case", "If", "PartitionedCall", "StatefulPartitionedCall", "While"])
+"""Operations that have a state where a function that they call has one."""
+
+
+class Found(NamedTuple):
+    """What is known of a loop before it starts."""
+
+    carry: Carry
+    """The carry, with zeros for an entry that starts as `None` and is a list afterwards.
+
+    A size that only an operation with side effects would tell is 1.
+    """
+
+    shapes: list[list[tf.TensorShape] | None]
+    """The static shapes of the carry throughout the loop, in which such a size is `None`."""
+
+    outputs: list[tuple[tf.TensorShape, Any]]
+    """The static shape and the dtype of each output."""
+
+
+def look_ahead(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> Found:
+    """Trace a body once, in a graph of its own.
+
+    Args:
+        body: The body of a loop.
+        carry: What the loop starts with.
+        xs: The tensors that the loop reads, with time as the first axis.
+        reverse: Whether it reads them from the last step to the first.
+
+    Returns:
+        What is known of the loop.
+    """
+    graph: Any = tf.__internal__.FuncGraph("polyrnn_look_ahead")
+    with graph.as_default():
+        slices = [tf.compat.v1.placeholder(x.dtype, x.shape[1:]) for x in xs]
+        after, outputs = body(carry, slices)
+        started = [new if old is None else None for old, new in zip(carry, after, strict=True)]
+        leaves = [leaf for entry in started for leaf in entry or []]
+        sizes = [None if leaf.shape.is_fully_defined() else tf.shape(leaf) for leaf in leaves]
+    if any(size is not None for size in sizes):
+        given = {inner.name: outer for outer, inner in graph.captures}
+        first = -1 if reverse else 0
+        given.update((inner.name, x[first, ...]) for inner, x in zip(slices, xs, strict=True))
+        sizes = _copy_without_effects(graph, sizes, given)
+    zeros = map(_zeros, leaves, sizes)
+    kept = [old if entry is None else entry for old, entry in zip(carry, started, strict=True)]
+    return Found(
+        tuple(
+            old if entry is None else [next(zeros) for _ in entry]
+            for old, entry in zip(carry, started, strict=True)
+        ),
+        [entry and [leaf.shape for leaf in entry] for entry in kept],
+        [(output.shape, output.dtype) for output in outputs],
+    )
+
+
+def _zeros(like: Any, sizes: Any) -> Any:
+    """Make zeros of the sizes; where there are none, of the static ones, and 1 for the others."""
+    if sizes is None:
+        shape = [1 if size is None else size for size in like.shape] if like.shape.rank else []
+        return tf.zeros(shape, like.dtype)
+    zeros = tf.zeros(sizes, like.dtype)
+    zeros.set_shape(like.shape)
+    return zeros
+
+
+def _copy_without_effects(graph: Any, sizes: list[Any], given: dict[str, Any]) -> list[Any]:
+    """Copy from a graph what its tensors are computed from, but nothing with side effects.
+
+    Args:
+        graph: The graph.
+        sizes: Tensors in it, each of which may be `None`.
+        given: The tensors outside of it that take the place of tensors in it, by their names.
+
+    Returns:
+        The tensors in the default graph; `None` where there was `None`, and where the copy
+        would have side effects.
+    """
+    definition = graph.as_graph_def()
+    effects = _Effects(graph, definition)
+    found = [None if size is None else _needed(size, given, effects) for size in sizes]
+    needed = {operation.name for operations in found for operation in operations or []}
+    copied = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
+    for node in definition.node:
+        if node.name in needed:
+            node.input[:] = [name for name in node.input if not name.startswith("^")]
+            node.attr.pop("_class", None)
+            copied.node.append(node)
+    inputs = {
+        tensor.name
+        for operations in found
+        for operation in operations or []
+        for tensor in operation.inputs
+    }
+    # What a function closes over stands outside of it, be it in a graph or not.
+    capture = getattr(tf.compat.v1.get_default_graph(), "capture", tf.convert_to_tensor)
+    copies = iter(
+        tf.graph_util.import_graph_def(
+            copied,
+            {name: capture(tensor) for name, tensor in given.items() if name in inputs},
+            [size.name for size, operations in zip(sizes, found, strict=True) if operations],
+            name="polyrnn_look_ahead",
+        )
+    )
+    return [next(copies) if operations else None for operations in found]
+
+
+def _needed(size: Any, given: dict[str, Any], effects: "_Effects") -> set[Any] | None:
+    """List the operations that compute a tensor; `None` if one of them has side effects.
+
+    An operation with side effects whose sizes are static is given as zeros instead: no size
+    follows from its values, or it would not be the same at each step.
+    """
+    needed: set[Any] = set()
+    waiting = [size]
+    while waiting:
+        tensor = waiting.pop()
+        operation = tensor.op
+        if tensor.name in given or operation in needed:
+            continue
+        if not effects.of(operation.node_def):
+            needed.add(operation)
+            waiting += operation.inputs
+        elif tensor.shape.is_fully_defined() and (tensor.dtype.is_numeric or tensor.dtype.is_bool):
+            given[tensor.name] = tf.zeros(tensor.shape, tensor.dtype)
+        else:
+            return None
+    return needed
+
+
+class _Effects:
+    """Tells which operations of a graph have side effects."""
+
+    def __init__(self, graph: Any, definition: Any) -> None:
+        self._definition_of = graph.op_def_for_type
+        self._bodies = {f.signature.name: f.node_def for f in definition.library.function}
+
+    def of(self, node: Any) -> bool:
+        """Whether the operation has side effects, or a function that it calls has some."""
+        called = [node.op]
+        for value in node.attr.values():
+            called += [function.name for function in (value.func, *value.list.func)]
+        bodies = [self._bodies[name] for name in called if name in self._bodies]
+        if bodies and (node.op in CALLS or node.op in self._bodies):
+            return any(self.of(inner) for body in bodies for inner in body)
+        return node.op not in READING | RANDOM and bool(self._definition_of(node.op).is_stateful)
