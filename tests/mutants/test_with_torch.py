@@ -209,6 +209,13 @@ MUTANTS = [
         lambda right: lambda self, x, steps: right(self, x, steps * 0),
     ),
     Mutant(
+        "Nothing is taken from a tensor without elements.",
+        "no-features-masked",
+        TorchBackend,
+        "take",
+        lambda right: lambda self, x, steps: right(self, x, steps) if x.numel() else x[:0],
+    ),
+    Mutant(
         "Masking multiplies.",
         "padding-nan-right",
         TorchBackend,

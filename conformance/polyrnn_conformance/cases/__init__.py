@@ -4,6 +4,7 @@ from polyrnn_conformance.cases import (
     calling,
     choosing,
     dtypes,
+    empty,
     lengths,
     masking,
     outputs,
@@ -24,6 +25,7 @@ CASES: tuple[Case, ...] = (
     *lengths.ROWS,
     *padding.ROWS,
     *dtypes.ROWS,
+    *empty.ROWS,
 )
 """Calls whose results are compared with the reference."""
 
