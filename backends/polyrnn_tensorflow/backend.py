@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from polyrnn import Backend, nests, python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn_tensorflow import functions
+from polyrnn_tensorflow import extension_types, functions
 from polyrnn_tensorflow.graph_loop import graph_loop
 from polyrnn_tensorflow.time_steps import length_of, shape_of, static_length
 
@@ -93,7 +93,10 @@ class TensorFlowBackend(Backend):
     def length_mask(self, lengths: Any, like: Any) -> Any:
         # Neither the dtype of the lengths nor that of sizes need hold the other.
         steps = tf.range(length_of(like, tf.int64), dtype=tf.int64)
-        lengths = tf.cast(lengths, tf.int64)
+        if lengths.dtype == tf.uint64:
+            steps = tf.cast(steps, tf.uint64)
+        else:
+            lengths = tf.cast(lengths, tf.int64)
         if lengths.shape.rank == 0:
             lengths = tf.fill(tf.shape(like)[1:2], lengths)
         mask = tf.expand_dims(steps, 1) < lengths
@@ -108,8 +111,26 @@ class TensorFlowBackend(Backend):
     def take(self, x: Any, steps: Any) -> Any:
         batch = length_of(steps, tf.int32)
         samples = np.arange(batch, dtype=np.int32) if isinstance(batch, int) else tf.range(batch)
-        places = tf.raw_ops.Pack(values=[steps, samples], axis=1)
-        return tf.raw_ops.GatherNd(params=_not_empty(x), indices=places)
+        x = _not_empty(x)
+        shape = shape_of(x)
+        if shape is not None and all(shape):
+            places = tf.raw_ops.Pack(values=[steps, samples], axis=1)
+            return tf.raw_ops.GatherNd(params=x, indices=places)
+        # That operation takes nothing, not even nothing, from a tensor without elements.
+        sizes = tf.shape(x)
+        rows = tf.reshape(x, tf.concat([sizes[:1] * sizes[1:2], sizes[2:]], 0))
+        taken = tf.gather(rows, steps * batch + samples)
+        taken.set_shape(x.shape[1:])
+        return taken
+
+    def copy(self, x: Any) -> Any:
+        # Eagerly an element of a tensor shares its memory, and would keep all of it.
+        if not tf.executing_eagerly():
+            return x
+        if x.shape.rank == 0:
+            return tf.reshape(self.copy(tf.reshape(x, [1])), [])
+        # To join it with nothing copies a tensor, and is the only operation that always does.
+        return tf.concat([x, tf.zeros([0, *x.shape[1:]], x.dtype)], 0)
 
     def new_axis(self, x: Any) -> Any:
         return tf.raw_ops.ExpandDims(input=x, axis=1)
@@ -126,6 +147,8 @@ class TensorFlowBackend(Backend):
 
     def flatten(self, tree: Any) -> tuple[list[Any], Any]:
         leaves, structure = nests.flatten(tree)
+        while extension_types.take_apart(leaves):
+            leaves, structure = nests.flatten(tree)
         if structure.namespace:
             # There is a container of ours in it: a step that gets a tracked list may
             # give back a plain one, so the structure had better be that of a plain one.

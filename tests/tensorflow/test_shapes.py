@@ -221,6 +221,22 @@ def test_lengths_of_every_dtype_count_beyond_what_they_hold(dtype: str, unknown:
     assert run(x, given).numpy().tolist() == [[120.0], [3.0]]
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("mode", ["eager", "function", "xla"])
+def test_the_least_and_the_largest_length_of_every_dtype(dtype: str, mode: str) -> None:
+    kind = tf.as_dtype(dtype)
+
+    def run(lengths: Any) -> Any:
+        return polyrnn.rnn(
+            running_sum, tf.ones((3, TIME, 1)), [tf.zeros((3, 1))], input_length=lengths
+        )[0]
+
+    if mode != "eager":
+        run = tf.function(run, jit_compile=mode == "xla")
+    lengths = tf.constant([kind.max, 2, kind.min], kind)
+    assert run(lengths).numpy().tolist() == [[TIME], [2.0], [0.0]]
+
+
 def test_a_scalar_length_counts_for_every_sample_of_an_unknown_batch() -> None:
     @tf.function(input_signature=[tf.TensorSpec((None, None, WIDTH)), tf.TensorSpec([], tf.int32)])
     def graph(x: Any, length: Any) -> Any:

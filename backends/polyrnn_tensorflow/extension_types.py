@@ -1,0 +1,98 @@
+"""Instances of `tf.experimental.ExtensionType` as nests: their tensors are leaves.
+
+What else such an instance holds, numbers and strings for example, is part of the structure.
+Tensors of the framework that have parts, such as a `tf.RaggedTensor`, are no such instances.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from inspect import get_annotations
+from typing import Any
+
+import optree
+import tensorflow as tf
+
+from polyrnn import nests
+
+_taken_apart: set[type] = set()
+_lock = threading.Lock()
+
+
+def take_apart(leaves: list[Any]) -> bool:
+    """Have nests take apart the types of such instances from now on.
+
+    Args:
+        leaves: What nests were taken apart into.
+
+    Returns:
+        Whether one of the leaves is no leaf any more.
+    """
+    found = False
+    for leaf in leaves:
+        if isinstance(leaf, tf.experimental.ExtensionType):
+            found = True
+            with _lock:
+                if type(leaf) not in _taken_apart:
+                    _register(type(leaf))
+                    _taken_apart.add(type(leaf))
+    return found
+
+
+class _Part(optree.PyTreeEntry):
+    """Names a tensor within a field as Python reaches it, such as ``.several[2]``."""
+
+    def codify(self, /, node: str = "") -> str:
+        return f"{node}.{self.entry}"
+
+
+def _register(kind: type) -> None:
+    fields = [
+        name
+        for base in reversed(kind.__mro__)
+        if issubclass(base, tf.experimental.ExtensionType)
+        for name in get_annotations(base)
+    ]
+
+    def flatten(node: Any) -> tuple[list[Any], Any, list[str]]:
+        found: list[tuple[str, Any]] = []
+
+        def keep(path: str, value: Any) -> Any:
+            if not (tf.is_tensor(value) or isinstance(value, tf.__internal__.CompositeTensor)):
+                return value
+            found.append((path, value))
+            return nests.LEAF
+
+        rest = [_map(name, getattr(node, name), keep) for name in fields]
+        return [value for _, value in found], rest, [path for path, _ in found]
+
+    def unflatten(rest: Any, children: Any) -> Any:
+        remaining = iter(children)
+
+        def put(_: str, value: Any) -> Any:
+            return next(remaining) if value is nests.LEAF else value
+
+        # Not by the constructor, which may take something else than the fields, and which
+        # checks their shapes: those that a step is given have no time axis.
+        node: Any = object.__new__(kind)
+        vars(node).update(
+            (name, _map(name, value, put)) for name, value in zip(fields, rest, strict=True)
+        )
+        return node
+
+    optree.register_pytree_node(
+        kind,
+        flatten,
+        unflatten,
+        path_entry_type=_Part,
+        namespace=nests.NAMESPACE,
+    )
+
+
+def _map(path: str, value: Any, function: Callable[[str, Any], Any]) -> Any:
+    """Call a function with each part of a field and its path, and put together the results."""
+    if isinstance(value, tuple):
+        return tuple(_map(f"{path}[{at}]", part, function) for at, part in enumerate(value))
+    if isinstance(value, Mapping):
+        parts = {key: _map(f"{path}[{key!r}]", part, function) for key, part in value.items()}
+        return type(value)(parts)  # type: ignore[call-arg]
+    return function(path, value)
