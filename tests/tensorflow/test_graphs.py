@@ -132,6 +132,59 @@ def test_gradients_of_gradients_agree(compiled: bool, arguments: dict[str, Any])
     assert_close(graph(*given), norm_of_gradient(*given))
 
 
+def lstm(x: Any, w: Any, mask: Any, **arguments: Any) -> Any:
+    def step(x: Any, states: list[Any]) -> Any:
+        h, c = states
+        gates = tf.matmul(tf.concat([x, h], 1), w)
+        keep, add, put, new = tf.split(gates, 4, 1)
+        c = tf.sigmoid(keep) * c + tf.sigmoid(add) * tf.tanh(new)
+        h = tf.sigmoid(put) * tf.tanh(c)
+        return h, [h, c]
+
+    zeros = tf.zeros_like(x[:, 0])
+    outputs = polyrnn.rnn(step, x, [zeros, zeros], mask=mask, **arguments)[1]
+    return tf.reduce_sum(outputs**2)
+
+
+def inside(x: Any, w: Any, mask: Any) -> Any:
+    @tf.function(jit_compile=True)
+    def slope(x: Any, mask: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = lstm(x, w, mask)
+        return tape.gradient(loss, w)
+
+    return slope(x, mask)
+
+
+def outside(compiled: Callable[..., Any]) -> Callable[..., Any]:
+    def slope(x: Any, w: Any, mask: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = compiled(x, w, mask)
+        return tape.gradient(loss, w)
+
+    return slope
+
+
+TRAINING = {
+    "tape-inside": inside,
+    "tape-outside-unrolled": outside(
+        tf.function(lambda x, w, mask: lstm(x, w, mask, unroll=True), jit_compile=True)
+    ),
+    "tape-outside-recomputed": outside(
+        tf.function(
+            lambda x, w, mask: tf.recompute_grad(lambda x: lstm(x, w, mask))(x), jit_compile=True
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("slope", TRAINING.values(), ids=TRAINING)
+def test_the_forms_in_which_xla_compiles_what_is_trained(slope: Any) -> None:
+    x, mask = tensors(PADDED, MASK)
+    w = tf.Variable(np.tile(np.concatenate([W, W]), 4))
+    assert_close([slope(x, w, mask)], [outside(lstm)(x, w, mask)])
+
+
 def test_in_a_v1_graph_with_placeholders_and_variables() -> None:
     with tf.Graph().as_default():
         x = tf.compat.v1.placeholder(tf.float32, (None, None, WIDTH))
