@@ -13,6 +13,7 @@ import torch
 
 from polyrnn import Backend
 from polyrnn.backend import Body, Carry
+from polyrnn_torch import registered_nodes
 from polyrnn_torch.compiled_loop import compiled_loop
 from polyrnn_torch.eager_loop import eager_loop, writes
 from polyrnn_torch.tracing import keep_in_one_piece
@@ -43,6 +44,9 @@ class TorchBackend(Backend):
     @property
     def spec(self) -> Callable[[Any], tuple[Any, ...]]:
         return _spec if torch.compiler.is_compiling() else super().spec
+
+    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
+        return registered_nodes.flatten(tree)
 
     def transpose(self, x: Any) -> Any:
         return x.transpose(0, 1)

@@ -1,0 +1,84 @@
+"""Nests of types that are registered with torch, which optree does not ask."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import optree
+import torch
+from torch.utils import _pytree
+
+from polyrnn import nests
+from polyrnn.registry import constant_in_traces
+
+_lock = threading.Lock()
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """Take a nest apart, also where only torch knows how.
+
+    Args:
+        tree: The nest.
+
+    Returns:
+        The leaves and the structure, as `polyrnn.nests.flatten` gives them.
+    """
+    leaves, structure = nests.flatten(tree)
+    while _any_node(leaves):
+        leaves, structure = nests.flatten(tree)
+    return leaves, structure
+
+
+def _any_node(leaves: list[Any]) -> bool:
+    # A plain loop: this is done at each step, where it shows.
+    for leaf in leaves:  # noqa: SIM110
+        if not isinstance(leaf, torch.Tensor) and _becomes_node(type(leaf)):
+            return True
+    return False
+
+
+@constant_in_traces
+def _becomes_node(kind: type) -> bool:
+    """Tell whether a type that was a leaf is one no longer, because torch knows it as a node."""
+    if kind not in _pytree.SUPPORTED_NODES:
+        return False
+    with _lock:
+        if optree.register_pytree_node.get(kind, namespace=nests.NAMESPACE) is None:
+            optree.register_pytree_node(
+                kind,
+                _take_apart(kind),
+                _put_together(kind),
+                path_entry_type=_Key,
+                namespace=nests.NAMESPACE,
+            )
+    return True
+
+
+class _Key(optree.PyTreeEntry):
+    """Spells a child as torch does: ``.h``, ``['h']`` or ``[0]``."""
+
+    def codify(self, /, node: str = "") -> str:
+        """Give the expression that reaches the child of a node."""
+        return f"{node}[{self.entry}]" if isinstance(self.entry, int) else f"{node}{self.entry}"
+
+
+def _take_apart(kind: type) -> Callable[[Any], tuple[Any, ...]]:
+    definition = _pytree.SUPPORTED_NODES[kind]
+    by_key = definition.flatten_with_keys_fn
+
+    def take_apart(node: Any) -> tuple[Any, ...]:
+        children, context = definition.flatten_fn(node)
+        # What comes with the keys is not always the context that puts the node together.
+        entries = None if by_key is None else tuple([str(key) for key, _ in by_key(node)[0]])
+        return children, context, entries
+
+    return take_apart
+
+
+def _put_together(kind: type) -> Callable[[Any, Any], Any]:
+    definition = _pytree.SUPPORTED_NODES[kind]
+
+    def put_together(context: Any, children: Any) -> Any:
+        return definition.unflatten_fn(list(children), context)
+
+    return put_together
