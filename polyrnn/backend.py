@@ -121,7 +121,7 @@ class Backend(ABC):
             carry: A tuple of lists of tensors. An entry may start as `None` and be a
                 list afterwards: "zeros, of whatever the body returns there". The body
                 accepts `None` itself, so a Python loop need not care; a loop that is
-                traced either finds the shapes beforehand or takes the first step apart.
+                traced finds the shapes beforehand.
             xs: Tensors, at least one, with time as the first axis.
             reverse: Walk from the last step to the first.
             unroll: Walk in plain Python; the number of steps is then static.
@@ -235,11 +235,13 @@ class Backend(ABC):
         """
         return x
 
-    def writes(self, tensors: list[Tensor]) -> list[Any] | None:
-        """Return for each tensor a count of what was written into it, `None` if none is kept.
+    @property
+    def writes(self) -> Callable[[Sequence[Tensor]], list[Any] | None] | None:
+        """A function that returns for each tensor a count of the writes into it.
 
-        Where a step wrote into its states or into constants the call is refused. This is
-        asked twice at each step.
+        Where a step wrote into its states or into constants the call is refused. The function
+        is called twice at each step; it returns `None` for tensors whose writes are not
+        counted. `None` in its place says that no writes are counted.
         """
         return None
 

@@ -7,7 +7,7 @@ from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend, Tensor
 from polyrnn.plan import Plan, make_plan
 from polyrnn.selection import choose
-from polyrnn.stepping import Step, check_constants, fills_forward, loop_inputs, make_body
+from polyrnn.stepping import Step, fills_forward, loop_inputs, make_body, watching_constants
 
 
 @left_alone
@@ -153,15 +153,15 @@ def rnn(
 def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
     backend = plan.backend
     step = Step(plan)
-    constants = plan.constant_leaves and backend.writes(plan.constant_leaves)
+    check_constants = watching_constants(plan)
     carry, stacked = backend.loop(
         make_body(plan, step),
-        (list(map(backend.copy, plan.states)), None),
+        (plan.states, None),
         loop_inputs(plan),
         reverse=plan.reverse,
         unroll=plan.unroll,
     )
-    check_constants(plan, constants)
+    check_constants()
     states, held = carry
     assert states is not None
     # The step may still hold the tensors that it returned, or they may be views of its inputs.

@@ -223,7 +223,7 @@ def make_body(plan: Plan, step: Step) -> Body:
     not_carried: Any = [] if repeats and not repeats_here else None
     masking = list(zip(_state_masks(plan), plan.stand_ins, strict=True)) if masked else []
     # A masked step gets tensors that are made for it, which it may write into.
-    watched = not masked and writes(plan.states) is not None
+    watched = not masked and writes is not None
 
     # Quoted, because torch.compile meets this definition and cannot subscript types.
     def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
@@ -237,13 +237,13 @@ def make_body(plan: Plan, step: Step) -> Body:
             ]
         else:
             given = hand_out(states)
-            before = writes(given) if watched else None
+            before = writes(given) if watched else None  # type: ignore[misc]  # watched: there is one
         if plain_arguments:
             result = step_function(slices[0], given + constants)
         else:
             result = step_function(*step.put_together(slices, given))
-        if watched and writes(given) != before:
-            raise ValueError(_wrote_into("states", plan.states_structure, plan, before, given))
+        if watched and writes(given) != before:  # type: ignore[misc]
+            raise ValueError(_wrote_into(plan, "states", before, given))
         # Fast path: what is as it was at the first step needs neither flattening nor a check.
         as_before = False
         if specs and type(result) is tuple and len(result) == 2:
@@ -274,29 +274,34 @@ def make_body(plan: Plan, step: Step) -> Body:
     return body
 
 
-def check_constants(plan: Plan, before: Any) -> None:
-    """Check that no step wrote into a constant.
+def watching_constants(plan: Plan) -> Callable[[], None]:
+    """Return a function that checks that no step has written into a constant since.
 
     Args:
         plan: The plan of the call.
-        before: What `Backend.writes` returned of the constants before the walk, if anything.
 
-    Raises:
-        ValueError: If a constant was written into; it is named.
+    Returns:
+        A function that raises a `ValueError` if a constant was written into; it is named.
     """
-    constants = plan.constant_leaves
-    if before and plan.backend.writes(constants) != before:
-        raise ValueError(
-            _wrote_into("constants", plan.constants_structure, plan, before, constants)
-        )
+    writes, constants = plan.backend.writes, plan.constant_leaves
+    before = writes(constants) if writes is not None else None
+
+    def check() -> None:
+        if before is not None and writes is not None and writes(constants) != before:
+            raise ValueError(_wrote_into(plan, "constants", before, constants))
+
+    return check
 
 
 def _wrote_into(
-    called: str, structure: Any, plan: Plan, before: list[Any] | None, tensors: list[Tensor]
+    plan: Plan, called: str, before: list[Any] | None, tensors: Sequence[Tensor]
 ) -> str:
-    """Return the message for the first of some tensors that was written into."""
-    counts = zip(before or [], plan.backend.writes(tensors) or [], strict=True)
-    position = next(position for position, (old, new) in enumerate(counts) if old != new)
+    """Return the message for the first of some tensors whose count of writes has changed."""
+    writes = plan.backend.writes
+    after = writes(tensors) if writes is not None else None
+    counts = enumerate(zip(before or [], after or [], strict=True))
+    position = next(position for position, (old, new) in counts if old != new)
+    structure = plan.states_structure if called == "states" else plan.constants_structure
     return _written(plan, called, structure, position)
 
 

@@ -45,7 +45,7 @@ class TestTheStepWrites:
 
         _, outputs, (_, count) = polyrnn.rnn(step, X, [H, initial], mask=mask)
         assert outputs.ravel().tolist() == ([1, 2, 3, 4] if mask is None else [1, 2, 2, 4])
-        assert (count, initial) == (4, 0)
+        assert (count.item(), initial.item()) == (4, 0)
 
     @pytest.mark.parametrize("mask", [None, MASK], ids=["plain", "masked"])
     @pytest.mark.parametrize("backwards", [False, True])
@@ -159,7 +159,7 @@ class TestLongInputs:
         x = np.lib.format.open_memmap(
             tmp_path / "x.npy", mode="w+", dtype=np.float32, shape=(1, time, 64)
         )
-        arguments = {
+        arguments: dict[str, Any] = {
             "none": {},
             "mask": {"mask": np.arange(time)[None] % 3 > 0},
             "lengths": {"input_length": [time - 1]},

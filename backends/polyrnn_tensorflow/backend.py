@@ -53,8 +53,10 @@ class TensorFlowBackend(Backend):
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
         if on_false is None:
             on_false = tf.zeros_like(on_true)
-        mask_rank, shape = len(shape_of(mask) or ()), shape_of(on_true)
-        if mask_rank == 1 and shape == shape_of(on_false) and tf.executing_eagerly():
+        mask_shape, shape = shape_of(mask) or (), shape_of(on_true)
+        mask_rank = len(mask_shape)
+        is_of_rows = mask_rank == 1 and shape is not None and mask_shape == shape[:1]
+        if is_of_rows and shape == shape_of(on_false) and tf.executing_eagerly():
             # This operation takes whole rows, of any rank, and half the time in training. It
             # does not broadcast, and a converted graph takes its mask for one of columns.
             return tf.raw_ops.Select(condition=mask, x=on_true, y=on_false)

@@ -15,7 +15,7 @@ from polyrnn import Backend
 from polyrnn.backend import Body, Carry
 from polyrnn_torch import registered_nodes
 from polyrnn_torch.compiled_loop import compiled_loop
-from polyrnn_torch.eager_loop import eager_loop, writes
+from polyrnn_torch.eager_loop import count_of_writes, eager_loop
 from polyrnn_torch.tracing import keep_in_one_piece
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
@@ -102,8 +102,9 @@ class TorchBackend(Backend):
     def detach(self, x: Any) -> Any:
         return x.detach()
 
-    def writes(self, tensors: Sequence[Any]) -> list[int] | None:
-        return writes(tensors)
+    @property
+    def writes(self) -> Callable[[Sequence[Any]], list[Any] | None] | None:
+        return count_of_writes()
 
     def copy(self, x: Any) -> Any:
         return x.clone()

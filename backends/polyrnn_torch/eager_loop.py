@@ -5,12 +5,14 @@ inputs, so that what a step writes could show where nobody wrote. torch counts t
 each tensor, which tells at little cost whether any did.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import torch
 
+from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
 
 
@@ -31,52 +33,70 @@ def eager_loop(
     Raises:
         ValueError: If the step wrote into an output of an earlier step.
     """
-    collected: list[list[Any]] = []
-    counts: list[list[int] | None] = []
+    count = count_of_writes()
     carry = copied_carry(carry)
-    # Only a slice of which a copy was made has a count of its own, without which torch refuses
-    # gradients once another slice is written into. At the first step nothing is known yet.
+    steps = _steps(xs, reverse)
+    if count is None:
+        return python_loop(_among_copies(body), carry, steps, torch.stack)
+    # One list for the leaves of all steps, for what is done at each step takes time.
+    collected: list[Any] = []
+    counts: list[int] = []
+    # Slices share one count of writes, so that torch refuses gradients once one of them was
+    # written into. A step that writes into its slices is found out at the first step.
     copying = True
-    for slices in _steps(xs, reverse):
-        given = copies(slices) if copying else slices
-        carry, outputs = body(carry, given)
-        before = writes(given)
-        copying = before is None or any(before)
-        count = writes(outputs)
-        collected.append(copies(outputs) if count is None else outputs)
-        counts.append(count)
-    for outputs, count in zip(collected, counts, strict=True):
-        if count is not None and count != writes(outputs):
-            raise ValueError(
-                "step_function wrote into an output that it had returned before; return a new "
-                "tensor at each step"
-            )
-    return carry, [torch.stack(leaf) for leaf in zip(*collected, strict=True)]
+    outputs: list[Any] = []
+    for slices in steps:
+        if copying:
+            slices = copies(slices)  # noqa: PLW2901
+            carry, outputs = body(carry, slices)
+            copying = any(count(slices) or ())
+        else:
+            carry, outputs = body(carry, slices)
+        try:
+            counts.extend(map(_version, outputs))
+        except RuntimeError:  # of tensors that were made in inference mode
+            outputs = copies(outputs)
+            del counts[len(collected) :]
+            counts.extend(map(_version, outputs))
+        collected.extend(outputs)
+    if [*map(_version, collected)] != counts:
+        raise ValueError(
+            "step_function wrote into an output that it had returned before; return a new "
+            "tensor at each step"
+        )
+    width = len(outputs)
+    return carry, [torch.stack(collected[position::width]) for position in range(width)]
 
 
-def writes(tensors: Sequence[Any]) -> list[int] | None:
-    """Count how often each tensor, or one that shares its memory, has been written into.
+_version = attrgetter("_version")
 
-    Returns:
-        A count for each tensor; `None` where torch does not count: while it compiles, in
-        inference mode, and under transformations of torch.func that map.
+
+def count_of_writes() -> Callable[[Sequence[Any]], list[int] | None] | None:
+    """Return a function that counts the writes into tensors, `None` where torch counts none.
+
+    It counts none while it compiles, in inference mode, and under some transformations of
+    torch.func. The function returns `None` for tensors that were made in inference mode.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():
         return None
-    if _current_level() is not None and any(map(_counts_nothing, tensors)):
-        return None
+    return _count_writes if torch._C._functorch.maybe_current_level() is None else None
+
+
+def _count_writes(tensors: Sequence[Any]) -> list[int] | None:
     try:
-        return [x._version for x in tensors]
+        return [*map(_version, tensors)]
     except RuntimeError:
         return None
 
 
-_current_level = torch._C._functorch.maybe_current_level
+def _among_copies(body: Body) -> Body:
+    """Return a body that gets copies and puts out copies."""
 
+    def among_copies(carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
+        carry, outputs = body(carry, copies(slices))
+        return carry, copies(outputs)
 
-def _counts_nothing(x: Any) -> bool:
-    functorch = torch._C._functorch
-    return bool(functorch.is_batchedtensor(x) or functorch.is_functionaltensor(x))
+    return among_copies
 
 
 def copies(tensors: Sequence[Any]) -> list[Any]:

@@ -37,7 +37,7 @@ _pytree.register_dataclass(Cell)
 _pytree.register_pytree_node(
     Opaque,
     lambda node: ([node.one, node.other], node.label),
-    lambda children, label: Opaque(*children, label),
+    lambda children, label: Opaque(*children, label=label),
 )
 
 
@@ -117,7 +117,7 @@ def test_a_type_that_torch_does_not_know_is_refused() -> None:
         polyrnn.rnn(lambda x, states: (x, states), digits(4), Plain(digits(4), digits(4)))
 
 
-Pair = namedtuple("Pair", ["one", "other"])  # noqa: PYI024 - any namedtuple is one
+Pair = namedtuple("Pair", ["one", "other"])
 
 CONTAINERS: list[Callable[[Any, Any], Any]] = [
     lambda one, other: OrderedDict(b=one, a=other),

@@ -152,7 +152,6 @@ def test_initial_states_are_not_overwritten() -> None:
     assert start.item() == 0
 
 
-@pytest.mark.xfail(strict=True, reason="comes with the front end")
 def test_states_that_are_overwritten_are_named() -> None:
     with pytest.raises(ValueError, match=r"^step_function wrote into states\[0\]"):
         polyrnn.rnn(into_states, digits(), [torch.zeros(1, 1)])
@@ -221,13 +220,12 @@ def test_exported_steps_may_write(strict: bool) -> None:
 
 def counted(x: Any) -> bool:
     """Tell whether the backend sees that a tensor is written into."""
-    before = TorchBackend().writes([x])
-    x.add_(1)
-    after = TorchBackend().writes([x])
-    assert (before is None) == (after is None)
-    if before is None:
+    writes = TorchBackend().writes
+    before = None if writes is None else writes([x])
+    if writes is None or before is None:
         return False
-    assert before != after
+    x.add_(1)
+    assert before != writes([x])
     return True
 
 
@@ -243,7 +241,7 @@ def test_what_torch_counts() -> None:
         assert not counted(torch.ones(2))
 
 
-def test_what_torch_counts_under_transformations() -> None:
+def test_torch_counts_nothing_under_transformations() -> None:
     seen: list[bool] = []
 
     def write(x: Any) -> Any:
@@ -253,17 +251,14 @@ def test_what_torch_counts_under_transformations() -> None:
 
     torch.func.grad(write)(torch.ones(3))
     torch.func.jvp(write, (torch.ones(3),), (torch.ones(3),))
-    torch.vmap(torch.func.grad(write))(torch.ones(2, 3))
-    assert seen == [True] * 3
     torch.vmap(write)(torch.ones(2, 3))
-    torch.func.grad(lambda x: torch.vmap(write)(x).sum())(torch.ones(2, 3))
     torch.func.functionalize(write)(torch.ones(3))
-    assert seen[3:] == [False] * 3
+    assert seen == [False] * 4
 
 
 def test_writes_are_not_counted_where_they_are_compiled() -> None:
     @torch.compile(fullgraph=True, backend="eager")
     def count(x: Any) -> Any:
-        return x + (1 if TorchBackend().writes([x]) is None else 2)
+        return x + (1 if TorchBackend().writes is None else 2)
 
     assert count(torch.ones(1)).item() == 2
