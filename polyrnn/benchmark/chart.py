@@ -59,7 +59,7 @@ def _ratios(results: Sequence[Result]) -> Figure:
     axes.invert_yaxis()
     axes.grid(axis="x", which="both", color="0.93", zorder=0)
     axes.set_xlabel("time of polyrnn / time of the rival: left of 1 polyrnn is faster")
-    axes.set_title("A walk of an LSTM; bars: the middle half of the pairs; |: bound", fontsize=10)
+    axes.set_title("A walk over time; bars: the middle half of the pairs; |: bound", fontsize=10)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     if labelled:

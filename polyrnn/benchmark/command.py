@@ -48,7 +48,8 @@ ALLOWED_DTYPES = ("float32", "float64")
     "variants",
     multiple=True,
     type=click.Choice(sorted(scenarios.VARIANTS)),
-    help=f"May be repeated. [default: {', '.join(scenarios.USUAL_VARIANTS)}; plain in a sweep]",
+    help="May be repeated; short has a step of one matrix product and a tanh. "
+    f"[default: {', '.join(scenarios.USUAL_VARIANTS)}; plain in a sweep]",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True)
 @click.option(
@@ -57,7 +58,13 @@ ALLOWED_DTYPES = ("float32", "float64")
     help="The number of time steps. [default: 100; 20 under torch.compile]",
 )
 @click.option("--features", type=click.IntRange(min=1), default=32, show_default=True)
-@click.option("--units", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option(
+    "--units",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="The size of each state; with the short step it is that of the features.",
+)
 @click.option("--dtype", type=click.Choice(ALLOWED_DTYPES), default="float32", show_default=True)
 @click.option(
     "--threads",
@@ -116,10 +123,11 @@ def bench(
 ) -> None:
     """Measure polyrnn beside loops written by hand.
 
-    For each installed backend and mode, one step like that of an LSTM is walked over time
-    by polyrnn, by the loop that an expert writes for that framework, and by Keras 3 and
-    tf_keras where they are installed. All must give equal results, gradients included;
-    then they are timed in turns. A ratio below 1 says that polyrnn is faster.
+    For each installed backend and mode, a step like that of an LSTM, and in one variant a
+    short step, is walked over time by polyrnn, by the loop that an expert writes for that
+    framework, and by Keras 3 and tf_keras where they are installed. All must give equal
+    results, gradients included; then they are timed in turns. A ratio below 1 says that
+    polyrnn is faster.
     """
     options = {name: value for name, value in locals().items() if not name.endswith("_path")}
     if png_path is not None and claims:

@@ -78,7 +78,7 @@ def hold(
 
 def make_call(framework: Framework, cell: Cell, loop: Loop, tensors: Sequence[Tensor]) -> Call:
     """Make the call of a loop that is timed in a cell."""
-    program = framework.program(cell.mode.name, loop)
+    program = framework.program(cell.mode.name, loop, cell.variant)
     make = framework.gradient if cell.variant.gradient else framework.call
     return make(cell.mode.name, program, tensors)
 

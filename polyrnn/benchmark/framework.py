@@ -6,16 +6,21 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from polyrnn.benchmark.scenarios import Variant
+
 Tensor: TypeAlias = Any
 
 Step: TypeAlias = Callable[[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]
-"""What `polyrnn.rnn` calls a step function, for one input tensor and two states."""
+"""What `polyrnn.rnn` calls a step function, for one input tensor and its states."""
 
 Loop: TypeAlias = Callable[..., tuple[Tensor, Tensor, list[Tensor]]]
 """``(step, x, states, mask) -> (last_output, outputs, new_states)``, `mask` may be `None`."""
 
+Layer: TypeAlias = Callable[..., tuple[Tensor, Tensor, list[Tensor]]]
+"""``(x, states, weights, mask) -> (last_output, outputs, new_states)``."""
+
 Program: TypeAlias = Callable[..., list[Tensor]]
-"""``(x, h, c, kernel, bias[, mask]) -> [last_output, outputs, h, c]``."""
+"""``(x, *states, *weights[, mask]) -> [last_output, outputs, *states]``."""
 
 DIFFERENTIABLE = 5
 """How many of the arguments of a program, from the first on, it is differentiated by."""
@@ -24,7 +29,7 @@ DIFFERENTIABLE = 5
 class Framework(ABC):
     """One framework as an expert uses it: its own step, its own loops, its own compilers.
 
-    The step is the same for every loop that is measured; only who loops differs.
+    The step of a variant is the same for every loop that is measured; only who loops differs.
     """
 
     @abstractmethod
@@ -40,8 +45,12 @@ class Framework(ABC):
         """Make an array."""
 
     @abstractmethod
-    def step(self, kernel: Tensor, bias: Tensor) -> Step:
+    def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
         """Make the step of an LSTM: a function that closes over its weights."""
+
+    @abstractmethod
+    def short_step(self, kernel: Tensor) -> Step:
+        """Make a step of one matrix product and a tanh, which leaves the loop most to do."""
 
     @abstractmethod
     def hand_written(self, mode: str) -> Loop:
@@ -77,13 +86,19 @@ class Framework(ABC):
             A call that gives the gradients.
         """
 
-    def program(self, mode: str, loop: Loop) -> Program:
-        """Write the task around a loop: a layer's call, in which the step is made anew."""
+    def program(self, mode: str, loop: Loop, variant: Variant) -> Program:
+        """Write the task of a variant around a loop."""
+        layer = self.layer(mode, loop, variant)
 
-        def program(
-            x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor = None
-        ) -> list[Tensor]:
-            last, outputs, states = loop(self.step(kernel, bias), x, [h, c], mask)
-            return [last, outputs, *states]
+        def program(x: Tensor, *tensors: Tensor) -> list[Tensor]:
+            *others, mask = tensors if variant.masked else (*tensors, None)
+            states, weights = others[: variant.states], others[variant.states :]
+            last, outputs, new_states = layer(x, states, weights, mask)
+            return [last, outputs, *new_states]
 
         return program
+
+    def layer(self, mode: str, loop: Loop, variant: Variant) -> Layer:
+        """Make a layer's call of a loop, in which the step is made anew."""
+        make_step = self.short_step if variant.short else self.lstm_step
+        return lambda x, states, weights, mask: loop(make_step(*weights), x, states, mask)

@@ -10,7 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from polyrnn.benchmark.framework import DIFFERENTIABLE, Framework, Loop, Program, Step, Tensor
+from polyrnn.benchmark.framework import (
+    DIFFERENTIABLE,
+    Framework,
+    Layer,
+    Loop,
+    Program,
+    Step,
+    Tensor,
+)
+from polyrnn.benchmark.scenarios import Variant
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 """The event that jax records once for each program it compiles."""
@@ -31,29 +40,23 @@ class JaxFramework(Framework):
         """Bring an array to the host."""
         return np.asarray(tensor)
 
-    def step(self, kernel: Tensor, bias: Tensor) -> Step:
+    def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
         """Make the step of an LSTM."""
+        return lambda x, states: lstm(x, [*states, kernel, bias])
 
-        def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-            return lstm(x, [*states, kernel, bias])
+    def short_step(self, kernel: Tensor) -> Step:
+        """Make the short step."""
+        return lambda x, states: short(x, [*states, kernel])
 
-        return step
-
-    def program(self, mode: str, loop: Loop) -> Program:
-        """Write the task around a loop; in eager mode the step is one function for good.
+    def layer(self, mode: str, loop: Loop, variant: Variant) -> Layer:
+        """Make a layer's call of a loop; in eager mode the step is one function for good.
 
         Then its weights come as constants, for it cannot close over them.
         """
         if mode != "eager":
-            return super().program(mode, loop)
-
-        def program(
-            x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor = None
-        ) -> list[Tensor]:
-            last, outputs, states = loop(lstm, x, [h, c], mask, constants=[kernel, bias])
-            return [last, outputs, *states]
-
-        return program
+            return super().layer(mode, loop, variant)
+        step = short if variant.short else lstm
+        return lambda x, states, weights, mask: loop(step, x, states, mask, constants=weights)
 
     def hand_written(self, mode: str) -> Loop:
         """Give the scan whose body is made at each call, or the one whose body stays."""
@@ -86,6 +89,13 @@ def lstm(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
     h = jax.nn.sigmoid(o) * jnp.tanh(c)
     return h, [h, c]
+
+
+def short(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Compute one short step; the weight comes after the state."""
+    h, kernel = states
+    h = jnp.tanh(x + h @ kernel)
+    return h, [h]
 
 
 def loop(

@@ -22,7 +22,7 @@ class NumpyFramework(Framework):
         """Give the tensor itself."""
         return np.asarray(tensor)
 
-    def step(self, kernel: Tensor, bias: Tensor) -> Step:
+    def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
         """Make the step of an LSTM."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -32,6 +32,15 @@ class NumpyFramework(Framework):
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             h = sigmoid(o) * np.tanh(c)
             return h, [h, c]
+
+        return step
+
+    def short_step(self, kernel: Tensor) -> Step:
+        """Make the short step."""
+
+        def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            h = np.tanh(x + states[0] @ kernel)
+            return h, [h]
 
         return step
 

@@ -25,7 +25,7 @@ class TensorflowFramework(Framework):
         """Bring a tensor to the host."""
         return np.asarray(tensor)
 
-    def step(self, kernel: Tensor, bias: Tensor) -> Step:
+    def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
         """Make the step of an LSTM."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -34,6 +34,15 @@ class TensorflowFramework(Framework):
             c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
             h = tf.sigmoid(o) * tf.tanh(c)
             return h, [h, c]
+
+        return step
+
+    def short_step(self, kernel: Tensor) -> Step:
+        """Make the short step."""
+
+        def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            h = tf.tanh(x + states[0] @ kernel)
+            return h, [h]
 
         return step
 

@@ -25,7 +25,7 @@ class TorchFramework(Framework):
         found: np.ndarray[Any, Any] = tensor.detach().cpu().numpy()
         return found
 
-    def step(self, kernel: Tensor, bias: Tensor) -> Step:
+    def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
         """Make the step of an LSTM."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -34,6 +34,15 @@ class TorchFramework(Framework):
             c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(c)
             return h, [h, c]
+
+        return step
+
+    def short_step(self, kernel: Tensor) -> Step:
+        """Make the short step."""
+
+        def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            h = torch.tanh(x + states[0] @ kernel)
+            return h, [h]
 
         return step
 

@@ -11,7 +11,7 @@ from rich.table import Table
 import polyrnn
 from polyrnn.benchmark.measure import Spread
 from polyrnn.benchmark.results import Contest, Finding, Result, result_to_json
-from polyrnn.benchmark.scenarios import HAND_WRITTEN, KERAS, TF_KERAS, Sizes
+from polyrnn.benchmark.scenarios import HAND_WRITTEN, KERAS, TF_KERAS, Cell
 
 
 def table(results: Sequence[Result]) -> Table:
@@ -28,12 +28,11 @@ def table(results: Sequence[Result]) -> Table:
         for name in (KERAS, TF_KERAS)
         if any(contest.rival == name for result in results for contest in result.contests)
     ]
-    sizes = list(dict.fromkeys(result.cell.sizes for result in results))
     made = Table(
         title="polyrnn beside its rivals",
         caption=(
             "Medians. A ratio is that of polyrnn's time to the rival's, pair by pair, with its "
-            "quartiles: below 1 polyrnn is faster. " + _common(sizes)
+            "quartiles: below 1 polyrnn is faster. " + _common([result.cell for result in results])
         ),
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -52,9 +51,15 @@ def table(results: Sequence[Result]) -> Table:
     return made
 
 
-def _common(sizes: Sequence[Sizes]) -> str:
-    features, units, dtype = sizes[0].features, sizes[0].units, sizes[0].dtype
-    return f"T steps, B sequences, {features} features, {units} units, {dtype}."
+def _common(cells: Sequence[Cell]) -> str:
+    sizes = cells[0].sizes
+    others = {
+        f"{cell.variant.name}: {cell.sizes.units}"
+        for cell in cells
+        if cell.sizes.units != sizes.units
+    }
+    units = f"{sizes.units} units" + (f" ({', '.join(sorted(others))})" if others else "")
+    return f"T steps, B sequences, {sizes.features} features, {units}, {sizes.dtype}."
 
 
 def _row(result: Result, peers: Sequence[str]) -> list[str]:

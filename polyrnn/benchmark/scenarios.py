@@ -30,7 +30,7 @@ class Sizes:
         batch: The number of sequences.
         time: The number of time steps.
         features: The size of an input at one time step.
-        units: The size of each state.
+        units: The size of each state; that of the inputs where the step is short.
         dtype: The dtype of everything.
     """
 
@@ -49,20 +49,32 @@ class Variant:
         name: What it is called.
         masked: Some time steps of some sequences are padding.
         gradient: The results are differentiated by inputs, states and weights.
+        short: The step is one matrix product and a tanh over one state, not an LSTM.
     """
 
     name: str
     masked: bool
     gradient: bool
+    short: bool = False
+
+    @property
+    def states(self) -> int:
+        """The number of states."""
+        return 1 if self.short else 2
+
+    def fit(self, sizes: Sizes) -> Sizes:
+        """Give the sizes with which the step can be walked."""
+        return replace(sizes, units=sizes.features) if self.short else sizes
 
 
 PLAIN = Variant("plain", masked=False, gradient=False)
 MASKED = Variant("masked", masked=True, gradient=False)
 GRADIENT = Variant("gradient", masked=False, gradient=True)
 MASKED_GRADIENT = Variant("masked-gradient", masked=True, gradient=True)
+SHORT = Variant("short", masked=False, gradient=False, short=True)
 
-VARIANTS = {variant.name: variant for variant in (PLAIN, MASKED, GRADIENT, MASKED_GRADIENT)}
-USUAL_VARIANTS = (PLAIN.name, MASKED.name, MASKED_GRADIENT.name)
+VARIANTS = {variant.name: variant for variant in (PLAIN, MASKED, GRADIENT, MASKED_GRADIENT, SHORT)}
+USUAL_VARIANTS = (PLAIN.name, MASKED.name, MASKED_GRADIENT.name, SHORT.name)
 """The variants that are measured where none is asked for."""
 
 
@@ -97,9 +109,19 @@ def _bounds(plain: float, masked: float, masked_gradient: float) -> dict[str, fl
     }
 
 
+SHORT_BOUND = {SHORT.name: 1.15}
+"""For modes in which each step of the loop runs in Python, where its overhead shows most."""
+
+
 MODES = (
-    Mode("numpy", "eager", "numpy", {PLAIN.name: 1.05, MASKED.name: 1.0}, differentiates=False),
-    Mode("torch", "eager", "torch eager", _bounds(1.05, 0.90, 1.00)),
+    Mode(
+        "numpy",
+        "eager",
+        "numpy",
+        {PLAIN.name: 1.05, MASKED.name: 1.0} | SHORT_BOUND,
+        differentiates=False,
+    ),
+    Mode("torch", "eager", "torch eager", _bounds(1.05, 0.90, 1.00) | SHORT_BOUND),
     # Dynamo unrolls the hand-written loop: 100 steps take it minutes to compile.
     Mode("torch", "compile", "torch.compile", _bounds(1.10, 1.10, 1.10), time=20, longest=30),
     Mode("jax", "jit", "jax.jit", _bounds(1.03, 1.03, 1.03)),
@@ -168,7 +190,11 @@ def cells(
         if mode.backend in backends and (not modes or mode.name in modes)
         for variant in chosen
         if mode.differentiates or not VARIANTS[variant].gradient
-        for point in _points(mode, replace(sizes or Sizes(), time=time or mode.time), sweep)
+        for point in _points(
+            mode,
+            VARIANTS[variant].fit(replace(sizes or Sizes(), time=time or mode.time)),
+            sweep,
+        )
     ]
 
 

@@ -10,7 +10,7 @@ SEED = 20
 
 
 def arrays(cell: Cell) -> list[np.ndarray[Any, Any]]:
-    """Draw the arguments of a program: inputs, two states, kernel, bias, and a mask if masked.
+    """Draw the arguments of a program: inputs, states, weights, and a mask if masked.
 
     Padding is NaN: a loop through which it leaks is no rival, it computes something else.
 
@@ -18,22 +18,26 @@ def arrays(cell: Cell) -> list[np.ndarray[Any, Any]]:
         cell: What is measured.
 
     Returns:
-        Arrays of the shapes ``(batch, time, features)``, twice ``(batch, units)``,
-        ``(features + units, 4 * units)``, ``(4 * units,)`` and ``(batch, time)``.
+        Arrays of the shapes ``(batch, time, features)``, ``(batch, units)`` for each state,
+        those of the weights, and ``(batch, time)``. The weights are a kernel and a bias,
+        ``(features + units, 4 * units)`` and ``(4 * units,)``; where the step is short,
+        a kernel ``(units, units)``.
     """
     sizes, random = cell.sizes, np.random.default_rng(SEED)
 
     def draw(*shape: int, scale: float = 1.0) -> np.ndarray[Any, Any]:
         return (scale * random.standard_normal(shape)).astype(sizes.dtype)
 
-    fan_in = sizes.features + sizes.units
     drawn = [
         draw(sizes.batch, sizes.time, sizes.features),
-        draw(sizes.batch, sizes.units),
-        draw(sizes.batch, sizes.units),
-        draw(fan_in, 4 * sizes.units, scale=fan_in**-0.5),
-        draw(4 * sizes.units, scale=0.1),
+        *(draw(sizes.batch, sizes.units) for _ in range(cell.variant.states)),
     ]
+    if cell.variant.short:
+        drawn.append(draw(sizes.units, sizes.units, scale=sizes.units**-0.5))
+    else:
+        fan_in = sizes.features + sizes.units
+        drawn.append(draw(fan_in, 4 * sizes.units, scale=fan_in**-0.5))
+        drawn.append(draw(4 * sizes.units, scale=0.1))
     if cell.variant.masked:
         mask = padded_rows(sizes, random)
         drawn[0][~mask] = np.nan

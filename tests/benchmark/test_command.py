@@ -43,6 +43,7 @@ class TestTable:
         assert [row[:4] for row in rows if "ms" in row or "µs" in row] == [
             ["numpy", "plain", "4", "3"],
             ["masked", "4", "3", rows[5][3]],
+            ["short", "4", "3", rows[6][3]],
         ]
 
     def test_it_writes_json_and_png(self, tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ class TestTable:
         finished = invoke("--json", str(figures), "--png", str(drawing))
         assert finished.exit_code == 0, finished.output
         written = json.loads(figures.read_text())
-        assert [cell["variant"] for cell in written["cells"]] == ["plain", "masked"]
+        assert [cell["variant"] for cell in written["cells"]] == ["plain", "masked", "short"]
         for cell in written["cells"]:
             (contest,) = cell["contests"]
             assert contest["pairs"] == 2
@@ -80,6 +81,7 @@ class TestCheck:
         assert missed == [
             "missed: numpy, plain, T=4 B=3: 5.000 times hand-written, bound 1.05",
             "missed: numpy, masked, T=4 B=3: 5.000 times hand-written, bound 1.00",
+            "missed: numpy, short, T=4 B=3: 5.000 times hand-written, bound 1.15",
         ]
 
     def test_without_check_it_is_shown_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +107,7 @@ class TestWorkers:
         monkeypatch.setattr(launch, "WORKER", "polyrnn.benchmark.no_such_worker")
         finished = invoke()
         assert finished.exit_code == 1
-        assert finished.stdout.count("ended with status 1") == 2
+        assert finished.stdout.count("ended with status 1") == 3
         assert "no_such_worker" in finished.stdout
 
     def test_its_complaint_is_the_exception_not_the_advice_after_it(

@@ -16,6 +16,7 @@ from polyrnn.benchmark.scenarios import (
     KERAS,
     MASKED,
     PLAIN,
+    SHORT,
     Cell,
     Sizes,
     Variant,
@@ -26,7 +27,7 @@ SMALL = Sizes(batch=6, time=5, features=3, units=4)
 
 
 def cell(variant: Variant, sizes: Sizes = SMALL) -> Cell:
-    return Cell(mode_of("numpy", "eager"), variant, sizes)
+    return Cell(mode_of("numpy", "eager"), variant, variant.fit(sizes))
 
 
 def results(place: Cell, loop: Loop) -> list[np.ndarray[Any, Any]]:
@@ -54,7 +55,7 @@ def leaking(step: Any, x: Any, states: Any, mask: Any = None) -> Any:
 
 
 class TestHandWrittenNumpy:
-    @pytest.mark.parametrize("variant", [PLAIN, MASKED])
+    @pytest.mark.parametrize("variant", [PLAIN, MASKED, SHORT])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_it_gives_what_polyrnn_gives(self, variant: Variant, dtype: str) -> None:
         place = cell(variant, Sizes(batch=6, time=5, features=3, units=4, dtype=dtype))
@@ -71,9 +72,18 @@ class TestHandWrittenNumpy:
         for array, untouched in zip(drawn, workload.arrays(place), strict=True):
             np.testing.assert_array_equal(array, untouched)
 
+    def test_the_short_step_is_one_matrix_product_and_a_tanh(self) -> None:
+        place = cell(SHORT)
+        x, h, kernel = workload.arrays(place)
+        last, outputs, state = results(place, OURS)
+        for t in range(SMALL.time):
+            h = np.tanh(x[:, t] + h @ kernel)
+            np.testing.assert_allclose(outputs[:, t], h, rtol=1e-5)
+        np.testing.assert_array_equal(last, state)
+
     def test_it_refuses_to_differentiate(self) -> None:
         with pytest.raises(TypeError, match="differentiate"):
-            NumpyFramework().gradient("eager", NumpyFramework().program("eager", OURS), [])
+            NumpyFramework().gradient("eager", NumpyFramework().program("eager", OURS, PLAIN), [])
 
 
 class TestWorkload:
@@ -104,6 +114,10 @@ class TestWorkload:
         drawn = workload.arrays(cell(PLAIN))
         assert [array.shape for array in drawn] == [(6, 5, 3), (6, 4), (6, 4), (7, 16), (16,)]
         assert all(np.isfinite(array).all() for array in drawn)
+
+    def test_a_short_step_has_one_state_and_one_weight(self) -> None:
+        drawn = workload.arrays(cell(SHORT))
+        assert [array.shape for array in drawn] == [(6, 5, 3), (6, 3), (3, 3)]
 
 
 class TestDifferences:

@@ -22,6 +22,7 @@ from polyrnn.benchmark.scenarios import (
     KERAS,
     MASKED,
     PLAIN,
+    SHORT,
     Cell,
     Sizes,
     Variant,
@@ -37,7 +38,9 @@ def result(
     *contests: Contest, variant: Variant = PLAIN, time: int = 100, failure: str = ""
 ) -> Result:
     return Result(
-        Cell(mode_of("numpy", "eager"), variant, Sizes(time=time)), tuple(contests), failure
+        Cell(mode_of("numpy", "eager"), variant, variant.fit(Sizes(time=time))),
+        tuple(contests),
+        failure,
     )
 
 
@@ -75,6 +78,8 @@ class TestMisses:
     def test_each_variant_has_its_own_bound(self) -> None:
         assert len(result(contest(1.03), variant=MASKED).misses()) == 1
         assert result(contest(1.03), variant=PLAIN).misses() == []
+        assert len(result(contest(1.16), variant=SHORT).misses()) == 1
+        assert result(contest(1.14), variant=SHORT).misses() == []
 
     def test_a_peer_that_is_faster_is_a_miss(self) -> None:
         assert len(result(contest(0.9), contest(1.01, KERAS)).misses()) == 1
@@ -114,6 +119,21 @@ class TestTable:
         row = next(line.split() for line in text.splitlines() if line.startswith(" numpy"))
         assert row[-1] == "-"
 
+    @pytest.mark.parametrize(
+        ("variants", "said"),
+        [
+            ([PLAIN, MASKED], "32 features, 64 units, float32."),
+            ([SHORT], "32 features, 32 units, float32."),
+            ([PLAIN, MASKED, SHORT], "32 features, 64 units (short: 32), float32."),
+            ([SHORT, PLAIN], "32 features, 32 units (plain: 64), float32."),
+        ],
+    )
+    def test_the_caption_says_the_sizes_of_every_row(
+        self, variants: list[Variant], said: str
+    ) -> None:
+        made = report.table([result(contest(1.0), variant=variant) for variant in variants])
+        assert str(made.caption).endswith(said)
+
     def test_remarks_name_the_cell_and_the_rival(self) -> None:
         odd = [
             result(contest(1.0), contest(1.0, KERAS, remark="result 1 is off by 3")),
@@ -138,12 +158,13 @@ class TestTable:
 
 
 class TestJson:
-    def test_a_result_comes_back_as_it_went(self) -> None:
+    @pytest.mark.parametrize("variant", [MASKED, SHORT])
+    def test_a_result_comes_back_as_it_went(self, variant: Variant) -> None:
         whole = result(
             contest(1.5),
             contest(0.5, KERAS, remark="odd"),
             Contest(rival="tf_keras", remark="fails"),
-            variant=MASKED,
+            variant=variant,
             time=7,
         )
         assert result_from_json(json.loads(json.dumps(result_to_json(whole)))) == whole

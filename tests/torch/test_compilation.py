@@ -237,7 +237,7 @@ def test_a_step_that_cannot_be_compiled_is_called_as_it_is() -> None:
 
 def test_what_is_no_part_of_a_call_is_compiled_by_itself(graphs: Graphs) -> None:
     weights = torch.ones(5, 8), torch.ones(8)
-    step = TorchFramework().step(*weights)
+    step = TorchFramework().lstm_step(*weights)
     states = [torch.zeros(2, 2), torch.zeros(2, 2)]
     torch.compile(loop, backend=graphs)(step, torch.ones(2, 4, 3), states)
     assert len(graphs.kept) == 1
