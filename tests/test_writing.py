@@ -159,11 +159,11 @@ class TestLongInputs:
         x = np.lib.format.open_memmap(
             tmp_path / "x.npy", mode="w+", dtype=np.float32, shape=(1, time, 64)
         )
-        arguments: dict[str, Any] = {
+        maskings: dict[str, dict[str, Any]] = {
             "none": {},
             "mask": {"mask": np.arange(time)[None] % 3 > 0},
             "lengths": {"input_length": [time - 1]},
-        }[masking]
+        }
 
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
             return x[:, :1], [states[0] + x[:, :1]]
@@ -176,7 +176,7 @@ class TestLongInputs:
                 [np.zeros((1, 1), np.float32)],
                 go_backwards=backwards,
                 return_all_outputs=False,
-                **arguments,
+                **maskings[masking],
             )
             peak = tracemalloc.get_traced_memory()[1]
         finally:

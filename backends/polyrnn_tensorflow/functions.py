@@ -112,6 +112,12 @@ def matmul(x: Any, y: Any) -> Any:
 
 
 @left_alone
+def take(x: Any, indices: Any, axis: int) -> Any:
+    """Pick entries along an axis by their indices."""
+    return tf.gather(x, indices, axis=axis)
+
+
+@left_alone
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Pick from `x` where the condition is true, elsewhere from `y`; either may be a number."""
     return tf.where(condition, _number_as(x, y), y)

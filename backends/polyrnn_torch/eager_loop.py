@@ -47,7 +47,7 @@ def eager_loop(
     outputs: list[Any] = []
     for slices in steps:
         if copying:
-            slices = copies(slices)  # noqa: PLW2901
+            slices = copies(slices)
             carry, outputs = body(carry, slices)
             copying = any(count(slices) or ())
         else:

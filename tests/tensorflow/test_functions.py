@@ -70,6 +70,7 @@ CALLS: dict[str, Call] = {
     **named("einsum", lambda f, x, y, m: f("bi,ij->bj", x, m)),
     **named("expand_dims", lambda f, x, y, m: f(x, 1)),
     **named("reshape", lambda f, x, y, m: f(x, (3, 2))),
+    **named("take", lambda f, x, y, m: f(x, [1, 0, 1], axis=0)),
     **named("squeeze", lambda f, x, y, m: f(x[:, None], 1)),
     **named("tensordot", lambda f, x, y, m: f(x, m, 1)),
     **named("ones zeros", lambda f, x, y, m: f((2, 3), x.dtype)),

@@ -37,7 +37,7 @@ _pytree.register_dataclass(Cell)
 _pytree.register_pytree_node(
     Opaque,
     lambda node: ([node.one, node.other], node.label),
-    lambda children, label: Opaque(*children, label=label),
+    lambda children, label: Opaque(children[0], children[1], label),
 )
 
 

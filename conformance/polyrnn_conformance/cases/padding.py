@@ -119,10 +119,17 @@ def looked_up(xp: Any, table: Any) -> Step:
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
-        total = total + table[(x - before)[:, 0]]
+        total = total + _rows_of(xp, table, (x - before)[:, 0])
         return total, [x, total]
 
     return step
+
+
+def _rows_of(xp: Any, table: Any, indices: Any) -> Any:
+    try:
+        return table[indices]
+    except TypeError:  # not every framework indexes by tensors
+        return xp.take(table, indices, axis=0)
 
 
 def _spoiled(tree: Any, mask: Any, *, by: float) -> Any:
