@@ -100,6 +100,18 @@ class Registry:
         """List the names of all backends, importing nothing."""
         return sorted(self._entry_points)
 
+    def imported(self) -> list[str]:
+        """List the names of the backends that work and whose frameworks are imported already."""
+        names = []
+        for name in self.names():
+            try:
+                if self.info(name).modules[0] in sys.modules:
+                    self.load(name)
+                    names.append(name)
+            except (BackendBrokenError, BackendNotInstalledError):
+                continue
+        return names
+
     def info(self, name: str) -> BackendInfo:
         """Describe one backend, importing its plug-in module and no other.
 

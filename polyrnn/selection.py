@@ -201,15 +201,47 @@ def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
     if key is not None:
         return _choices[key]()
     found: str | None = None
+    unknown = []
     for argument, leaf_path, leaf in _leaves(arguments):
         name = registry.framework_of(type(leaf))
-        if name is None or name == found:
-            continue
-        if name != NEUTRAL:
-            loaded = _choices[_load(name)]().backend
-            return Choice(loaded, name, f"the {name} tensor {argument}{leaf_path()}")
-        found = name
+        if name is None:
+            if not isinstance(leaf, _NO_NESTS):
+                unknown.append((argument, leaf_path, leaf))
+        elif name != found:
+            if name != NEUTRAL:
+                return _found(name, f"{argument}{leaf_path()}")
+            found = name
+    for argument, leaf_path, leaf in unknown:
+        choice = _within(f"{argument}{leaf_path()}", leaf)
+        if choice is not None:
+            return choice
     return _choices[_load(NEUTRAL)]()
+
+
+_NO_NESTS = (*nests.NUMBER, str, bytes)
+"""Types that no framework takes apart, among those that no framework defines."""
+
+
+def _found(name: str, place: str) -> Choice:
+    return Choice(_choices[_load(name)]().backend, name, f"the {name} tensor {place}")
+
+
+def _within(place: str, leaf: Any) -> Choice | None:
+    """Choose by a tensor in a nest that only a framework can take apart, if the leaf is one.
+
+    Its class is registered with the framework, as users of that framework do. Where other
+    tensors are passed beside it, they choose, and nobody is asked.
+    """
+    for taker in _imported():
+        backend = _choices[_load(taker)]().backend
+        leaves, structure = backend.flatten(leaf)
+        if len(leaves) == 1 and leaves[0] is leaf:
+            continue
+        for position, part in enumerate(leaves):
+            name = registry.framework_of(type(part))
+            if name not in (None, NEUTRAL):
+                return _found(name, f"{place}{backend.paths(structure)[position]}")
+    return None
 
 
 _choices: dict[str, Callable[[], Choice]] = {}
@@ -256,6 +288,12 @@ def _load(name: str) -> str:
         choice = Choice(known.load(name), name, _BY_DEFAULT)
         known.choices.setdefault((name, _BY_DEFAULT), (_key(choice), choice))
     return known.choices[name, _BY_DEFAULT][0]
+
+
+@registry.constant_in_traces
+def _imported() -> tuple[str, ...]:
+    """Name the backends, but for the neutral one, whose frameworks are imported already."""
+    return tuple(name for name in registry.installed().imported() if name != NEUTRAL)
 
 
 def _key(choice: Choice) -> str:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import importlib
 import os
+import sys
 import threading
 import tracemalloc
 import weakref
@@ -98,6 +100,114 @@ class TestPrecedence:
                 return ONES
 
         assert ran_on(Table(), constants=[frameworks.tensor("abacus", 1)]) == "abacus"
+
+
+REGISTERING = """
+from wrapped import WrappedBackend
+from polyrnn import nests
+import {name}
+
+
+class FakeBackend(WrappedBackend):
+    tensor_type = {name}.Array
+
+    def flatten(self, tree):
+        {name}.asked.append(type(tree).__name__)
+        if type(tree).__name__ == "Node":
+            leaves, structure = nests.flatten(tree.parts)
+            return leaves, ("Node", structure)
+        if isinstance(tree, list) and tree and type(tree[0]).__name__ == "Node":
+            assert len(tree) == 1
+            leaves, structure = nests.flatten(tree[0].parts)
+            return leaves, ("list of Node", structure)
+        leaves, structure = super().flatten(tree)
+        return leaves, (None, structure)
+
+    def unflatten(self, structure, leaves):
+        kind, inner = structure
+        tree = nests.unflatten(inner, leaves)
+        if kind is None:
+            return tree
+        return [{name}.Node(tree)] if kind == "list of Node" else {name}.Node(tree)
+
+    def paths(self, structure):
+        kind, inner = structure
+        prefix = {None: "", "Node": ".parts", "list of Node": "[0].parts"}[kind]
+        return [prefix + path for path in nests.paths(inner)]
+"""
+
+NODES = """
+from wrapped import WrappedArray
+
+
+class Array(WrappedArray):
+    pass
+
+
+asked = []
+"""
+
+
+class Node:
+    """What only the backend in `REGISTERING` takes apart."""
+
+    def __init__(self, parts: Any) -> None:
+        self.parts = parts
+
+
+class TestNestsOfAFramework:
+    """A class that is registered with a framework alone is a nest where that is imported."""
+
+    @pytest.fixture
+    def soroban(self, frameworks: Shelf) -> Any:
+        frameworks.framework("soroban", framework=NODES, backend=REGISTERING)
+        soroban = type(frameworks.tensor("soroban", 1)).__module__
+        module = importlib.import_module(soroban)
+        module.Node = Node  # type: ignore[attr-defined]
+        return module
+
+    def test_its_tensors_choose(self, frameworks: Shelf, soroban: Any) -> None:
+        node = Node({"h": frameworks.tensor("soroban", np.ones((2, 4)))})
+        *_, (kept,) = polyrnn.rnn(lambda x, s: (x, s), ONES, [node])
+        assert type(kept) is Node
+        assert type(kept.parts["h"]) is soroban.Array
+
+    def test_the_reason_is_its_tensor(self, frameworks: Shelf, soroban: Any) -> None:
+        node = Node({"h": frameworks.tensor("soroban", np.ones((2, 4)))})
+        chosen = choose(None, {"inputs": ONES, "initial_states": [{"a": node}]})
+        assert chosen.name == "soroban"
+        assert chosen.reason == "the soroban tensor initial_states[0]['a'].parts['h']"
+
+    def test_a_tensor_in_plain_view_chooses_before(self, frameworks: Shelf, soroban: Any) -> None:
+        node = Node([frameworks.tensor("soroban", 1)])
+        tensor = frameworks.tensor("abacus", ONES)
+        assert choose(None, {"inputs": [node, tensor]}).name == "abacus"
+        assert soroban.asked == []
+
+    def test_nobody_is_asked_about_numbers_and_tensors(self, soroban: Any) -> None:
+        choose(None, {"inputs": [ONES, 1, True, 2.0, "text", b"", None, np.float32(1)]})
+        assert soroban.asked == []
+
+    def test_what_nobody_takes_apart_chooses_nothing(self, soroban: Any) -> None:
+        assert choose(None, {"inputs": ONES, "initial_states": [object()]}).name == "numpy"
+        assert soroban.asked == ["object"]
+
+    def test_arrays_in_it_choose_nothing(self, soroban: Any) -> None:
+        assert choose(None, {"inputs": Node([ONES])}).name == "numpy"
+
+    def test_a_framework_that_is_not_imported_is_not_asked(self, frameworks: Shelf) -> None:
+        frameworks.framework("soroban", framework=NODES, backend=REGISTERING)
+        assert choose(None, {"inputs": [ONES, object()]}).name == "numpy"
+        assert "soroban" not in sys.modules
+        assert "polyrnn_soroban_backend" not in sys.modules
+
+    def test_a_framework_whose_backend_is_broken_is_not_asked(
+        self, frameworks: Shelf, soroban: Any
+    ) -> None:
+        frameworks.framework("broken", backend="raise RuntimeError")
+        frameworks.tensor("broken", 1)
+        node = Node([frameworks.tensor("soroban", 1)])
+        assert choose(None, {"inputs": node}).name == "soroban"
 
 
 class TestBackendObject:

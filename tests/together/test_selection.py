@@ -1,8 +1,10 @@
 """Choosing among four frameworks in one process, and the same words from each."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -81,6 +83,67 @@ class TestChoice:
         # Unrolled, no framework traces the step, which reads values of the other.
         outputs = polyrnn.rnn(step, FRAMEWORKS[one](X), H, unroll=True)[1]
         assert is_of(one, outputs)
+
+
+@jax.tree_util.register_pytree_node_class
+class JaxNode:
+    """What only JAX takes apart."""
+
+    def __init__(self, h: Any) -> None:
+        self.h = h
+
+    def tree_flatten(self) -> Any:
+        return (self.h,), None
+
+    @classmethod
+    def tree_unflatten(cls, _: Any, children: Any) -> Any:
+        return cls(*children)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class JaxRecord:
+    """What only JAX takes apart, registered in the other way."""
+
+    h: Any
+
+
+class TorchNode:
+    """What only torch takes apart."""
+
+    def __init__(self, h: Any) -> None:
+        self.h = h
+
+
+torch.utils._pytree.register_pytree_node(
+    TorchNode, lambda node: ([node.h], None), lambda children, _: TorchNode(*children)
+)
+
+
+def add_in(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+    return x, [type(states[0])(states[0].h + x)]
+
+
+class TestNestsOfAFramework:
+    @pytest.mark.parametrize("node", [JaxNode, JaxRecord])
+    def test_what_is_registered_with_jax_chooses(self, node: Any) -> None:
+        *_, (state,) = polyrnn.rnn(add_in, X, [node(jnp.asarray(H))])
+        assert type(state) is node
+        assert is_of("jax", state.h)
+
+    @pytest.mark.xfail(reason="TorchBackend asks optree, not torch, what is a nest.")
+    @pytest.mark.parametrize("compiled", [False, True])
+    def test_what_is_registered_with_torch_chooses(self, compiled: bool) -> None:
+        def call(h: Any) -> Any:
+            *_, (state,) = polyrnn.rnn(add_in, X, [TorchNode(h)])
+            return state.h
+
+        run = torch.compile(call, backend="eager") if compiled else call
+        assert is_of("torch", run(torch.as_tensor(H)))
+
+    def test_a_number_of_frameworks_may_be_asked(self) -> None:
+        with pytest.raises(TypeError, match=r"^initial_states\[0\]: expected a tensor, got object"):
+            polyrnn.rnn(add, X, [object()])
 
 
 class TestForeignTensors:

@@ -1,6 +1,8 @@
 """Blocks of `use_backend` around calls with torch, compiled ones too, and what is left of them."""
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Generator
 from typing import Any
@@ -126,3 +128,48 @@ def test_another_object_in_the_place_of_one_that_is_gone_is_looked_at() -> None:
         with polyrnn.use_backend(Scaling(factor)):
             assert compiled(torch.ones(2, 3, 4)).sum() == 24 * factor
         gc.collect()
+
+
+REGISTERED = """
+import numpy as np
+import torch
+from torch.utils import _pytree
+
+import polyrnn
+from polyrnn_torch.backend import TorchBackend
+
+if "flatten" not in vars(TorchBackend):
+    TorchBackend.flatten = lambda self, tree: _pytree.tree_flatten(tree)
+    TorchBackend.unflatten = lambda self, spec, leaves: _pytree.tree_unflatten(list(leaves), spec)
+    TorchBackend.paths = lambda self, spec: [""] * spec.num_leaves
+
+
+class Node:
+    def __init__(self, part):
+        self.part = part
+
+
+_pytree.register_pytree_node(
+    Node, lambda node: ([node.part], None), lambda parts, _: Node(*parts)
+)
+
+
+def call(part):
+    def step(x, states):
+        return x, [Node(states[0].part + x)]
+
+    inputs = np.ones((2, 3, 4), np.float32)
+    return polyrnn.rnn(step, inputs, [Node(part)])[2][0].part
+
+
+print(torch.compile(call, fullgraph=True, backend="eager")(torch.zeros(2, 4)).sum().item())
+"""
+
+
+def test_a_nest_of_torch_alone_is_looked_into_where_a_call_is_compiled() -> None:
+    # In a process of its own: it cannot be traced how other frameworks would take it apart.
+    finished = subprocess.run(
+        [sys.executable, "-c", REGISTERED], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == "24.0\n"

@@ -15,6 +15,7 @@ from polyrnn_conformance.calls import wave
 from polyrnn_conformance.comparing import DisagreementError
 from polyrnn_conformance.rows import Check
 from polyrnn_conformance.subject import Subject
+from polyrnn_conformance.trees import Pair
 
 ISOLATION = """
 import importlib, sys
@@ -83,6 +84,26 @@ def _by_environment(subject: Subject, mode: str) -> None:
 def _by_tensors(subject: Subject, mode: str) -> None:
     with _environment(""):
         _is_of(subject, _rnn(subject, mode, subject.tensor(wave(2, 4, 3))))
+
+
+def _by_tensors_in_a_node(subject: Subject, mode: str) -> None:
+    kinds: list[type] = []
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        (pair,) = states
+        return x, [Pair(pair.left + x, pair.right)]
+
+    def function(left: Any, right: Any) -> list[Any]:
+        _, _, (pair,) = polyrnn.rnn(step, inputs, [Pair(left, right)])
+        kinds.append(type(pair))
+        return [pair.left, pair.right]
+
+    # Made here, for a compiler need not know how arrays of NumPy are made.
+    inputs, state = wave(2, 4, 3), subject.tensor(wave(2, 3))
+    with _environment(""):
+        results = subject.harness.run(mode, function, [state, state])
+    _assert_equal("type of the state", kinds[-1], Pair)
+    _is_of(subject, type(results[0]))
 
 
 def _by_default(subject: Subject, mode: str) -> None:
@@ -231,6 +252,14 @@ ROWS = (
         rules=(20,),
         title="The tensors choose where nothing else does.",
         check=_by_tensors,
+        needs_name=True,
+    ),
+    Check(
+        name="choice-by-tensors-in-a-node",
+        rules=(1, 2, 20),
+        title="Tensors choose in a class that is registered with the framework alone, too.",
+        check=_by_tensors_in_a_node,
+        every_mode=True,
         needs_name=True,
     ),
     Check(
