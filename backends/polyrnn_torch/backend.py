@@ -54,8 +54,8 @@ class TorchBackend(Backend):
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
         if mask.ndim < on_true.ndim:
             mask = mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim))
-        # False is the zero that widens no dtype.
-        return torch.where(mask, on_true, False if on_false is None else on_false)
+        # A plain number for zero would be enough, but not to torch.jit.trace.
+        return torch.where(mask, on_true, on_true.new_zeros(()) if on_false is None else on_false)
 
     def loop(
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
@@ -123,6 +123,10 @@ class TorchBackend(Backend):
     def flip(self, x: Any) -> Any:
         return x.flip(0)
 
+    def shape(self, x: Any) -> tuple[Any, ...]:
+        # What torch.jit.trace traces has tensors for sizes, of which nothing can be said.
+        return _untraced_shape(x) if torch.jit.is_tracing() else tuple(x.shape)
+
     def dtype_name(self, x: Any) -> str:
         return str(x.dtype).removeprefix("torch.")
 
@@ -139,6 +143,15 @@ def _spec(x: Any) -> tuple[Any, ...]:
     # What tells it elsewhere torch.compile cannot trace; and to that tensors are of one
     # type where a step is traced, and of another around it.
     return isinstance(x, torch.Tensor), x.dtype, x.shape
+
+
+def _untraced_shape(x: Any) -> tuple[Any, ...]:
+    state = torch._C._get_tracing_state()
+    torch._C._set_tracing_state(None)
+    try:
+        return tuple(x.shape)
+    finally:
+        torch._C._set_tracing_state(state)
 
 
 def _from_numpy(value: Any) -> torch.Tensor:
