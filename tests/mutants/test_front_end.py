@@ -64,6 +64,38 @@ def counters_stay_at_masked_steps(right: Any) -> Any:
     return mutated
 
 
+def within_a_walk(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a mutation of `_walk` from a change of the plans of walks within the steps of others."""
+
+    def mutate(right: Any) -> Any:
+        under_way: list[Any] = []
+
+        def mutated(made: plan.Plan) -> Any:
+            under_way.append(made)
+            try:
+                return right(change(made) if len(under_way) > 1 else made)
+            finally:
+                under_way.pop()
+
+        return mutated
+
+    return mutate
+
+
+def three_deep(right: Any) -> Any:
+    depth: list[Any] = []
+
+    def mutated(made: plan.Plan) -> Any:
+        depth.append(made)
+        try:
+            last, outputs, states = right(made)
+            return (last * 0 if len(depth) > 2 else last), outputs, states
+        finally:
+            depth.pop()
+
+    return mutated
+
+
 PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
     (
         "The mask says what not to count.",
@@ -281,12 +313,27 @@ OTHERS = [
     ),
 ]
 
+NESTED: list[tuple[str, str, Any]] = [
+    (
+        "A walk within the step of another goes backwards.",
+        "nested-walks",
+        within_a_walk(lambda made: made._replace(reverse=not made.reverse)),
+    ),
+    (
+        "A walk within the step of another has no mask.",
+        "nested-walks-masked",
+        within_a_walk(lambda made: made._replace(mask=None)),
+    ),
+    ("A walk two steps deep puts out nothing.", "nested-walks-three-deep", three_deep),
+]
+
 MUTANTS = [
     *(
         Mutant(fault, row, recurrence, "make_plan", planning(change))
         for fault, row, change in PLANS
     ),
     *(Mutant(*other) for other in OTHERS),
+    *(Mutant(fault, row, recurrence, "_walk", change) for fault, row, change in NESTED),
 ]
 
 

@@ -7,6 +7,7 @@ from polyrnn_conformance.cases import (
     empty,
     lengths,
     masking,
+    nested_walks,
     outputs,
     padding,
     refused_arguments,
@@ -36,7 +37,13 @@ ERROR_CASES: tuple[ErrorCase, ...] = (
 )
 """Calls that are refused."""
 
-CHECKS: tuple[Check, ...] = (*calling.ROWS, *choosing.ROWS, *writing.ROWS, *lengths.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *calling.ROWS,
+    *choosing.ROWS,
+    *writing.ROWS,
+    *lengths.CHECKS,
+    *nested_walks.ROWS,
+)
 """What is no single call."""
 
 TABLE: tuple[Row, ...] = (*CASES, *ERROR_CASES, *CHECKS)
