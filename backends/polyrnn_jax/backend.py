@@ -32,8 +32,19 @@ class JaxBackend(Backend):
     expands_masks: ClassVar = False
 
     def __init__(self) -> None:
+        self._forget_what_is_compiled()
+
+    def _forget_what_is_compiled(self) -> None:
         self._loops = LoopCache(capacity=128)
         self._compiled = cache(lambda function: jax.jit(partial(function, self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        compiled = ("_loops", "_compiled")
+        return {name: value for name, value in vars(self).items() if name not in compiled}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget_what_is_compiled()
 
     def transpose(self, x: Any) -> Any:
         return jnp.swapaxes(x, 0, 1)
@@ -48,19 +59,17 @@ class JaxBackend(Backend):
             carry, outputs = _without_weak_types(body(carry, slices))
             return carry, outputs
 
-        def scan(carry: Carry, xs: list[Any]) -> tuple[Carry, list[Any]]:
-            try:
-                carry, ys = lax.scan(_resolved(strong_body), carry, xs, reverse=reverse)
-            except _Unresolved as found:
-                carry, ys = lax.scan(strong_body, found.zeros_in(carry), xs, reverse=reverse)
-            return carry, [self.flip(y) for y in ys] if reverse else ys
-
         carry, xs = _without_weak_types((carry, xs))
         if unroll or jax.config.jax_disable_jit:
             walk = range(len(xs[0]))
             steps = ([x[t] for x in xs] for t in (reversed(walk) if reverse else walk))
             return python_loop(strong_body, carry, steps, jnp.stack)
-        carry, stacked = self._loops.call(scan, carry, xs)
+        scan = _Scan(strong_body, reverse)
+        traced = scan.trace(carry, xs)
+        if scan.avals is not None:
+            scan = _Scan(strong_body, reverse, scan.avals)
+            traced = scan.trace(carry, xs)
+        carry, stacked = self._loops.run(traced, carry, xs, ended=scan.traces)
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
@@ -111,34 +120,63 @@ class JaxBackend(Backend):
         return [tree_util.keystr(path) for path, _ in tree_util.tree_leaves_with_path(places)]
 
 
-class _Unresolved(Exception):  # noqa: N818  # not an error: it breaks off a trace that found this
-    """What the entries of a carry that started as `None` turned out to be.
+class _Scan:
+    """A loop while it is traced: finds what starts as zeros, and lets every trace end.
+
+    JAX keeps for good what a trace that is broken off has met, weights among it. So a step
+    that raises, and one that shows what the zeros have to be, are traced to an end whose
+    result nobody uses.
 
     Args:
-        carry: What the body returned.
+        body: What to scan.
+        reverse: Walk from the last step to the first.
+        avals: For each entry of the carry what it is of, where it is `None` and has to
+            be zeros.
     """
 
-    def __init__(self, carry: Carry) -> None:
-        self.found = [entry and [jax.typeof(leaf) for leaf in entry] for entry in carry]
+    def __init__(
+        self, body: Body, reverse: bool, avals: list[list[Any] | None] | None = None
+    ) -> None:
+        self.avals: list[list[Any] | None] | None = None
+        """What each entry of the carry turned out to be, if one that was `None` is not."""
+        self.traces: set[Any] = set()
+        """The traces of the loop and of its body."""
+        self._body = body
+        self._reverse = reverse
+        self._start = avals
+        self._error: BaseException | None = None
 
-    def zeros_in(self, carry: Carry) -> Carry:
-        """Put zeros in the place of each `None` of a carry that turned out to be tensors."""
-        return tuple(
-            avals and [_zeros(aval) for aval in avals] if entry is None else entry
-            for entry, avals in zip(carry, self.found, strict=True)
-        )
+    def trace(self, carry: Carry, xs: list[Any]) -> Any:
+        """Give the loop as a jaxpr, with the shapes of its results; raise what the body raises."""
+        traced = jax.make_jaxpr(self._loop, return_shape=True)(carry, xs)
+        try:
+            if self._error is not None:
+                raise self._error
+        finally:
+            self._error = None  # else it would hold this frame, which holds it
+        return traced
 
+    def _loop(self, carry: Carry, xs: list[Any]) -> tuple[Carry, list[Any]]:
+        self.traces.add(xs[0]._trace)
+        if self._start is not None:
+            carry = tuple(
+                avals and [_zeros(aval) for aval in avals] if entry is None else entry
+                for entry, avals in zip(carry, self._start, strict=True)
+            )
+        carry, ys = lax.scan(self._watched_body, carry, xs, reverse=self._reverse)
+        return carry, [jnp.flip(y, 0) for y in ys] if self._reverse else ys
 
-def _resolved(body: Body) -> Body:
-    """Make a body that breaks off where an entry of its carry is `None` and has to be zeros."""
-
-    def resolved(carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
-        new, outputs = body(carry, slices)
+    def _watched_body(self, carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
+        self.traces.add(slices[0]._trace)
+        try:
+            new, outputs = self._body(carry, slices)
+        except BaseException as error:
+            self._error = error
+            return carry, []
         if [entry is None for entry in new] != [entry is None for entry in carry]:
-            raise _Unresolved(new)
+            self.avals = [entry and [jax.typeof(leaf) for leaf in entry] for entry in new]
+            return carry, []
         return new, outputs
-
-    return resolved
 
 
 def _zeros(aval: Any) -> Any:

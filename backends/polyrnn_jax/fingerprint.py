@@ -4,13 +4,18 @@ The text of a jaxpr would not do, for it hides what is not data: two callbacks, 
 derivative rules, look alike in print. A key is made of the structure instead, and an
 object whose meaning is not known here counts as equal to itself alone. A wrong guess thus
 costs a compilation and never a result.
+
+A key keeps alive the objects it tells apart, as does whatever is compiled for it. So only
+what a module holds in any case has a place in one; all else makes a key that is not lasting.
 """
 
 import dataclasses
-import inspect
-from collections.abc import Hashable, Iterable
+import functools
+import gc
+import sys
+from collections.abc import Container, Hashable, Iterable, Iterator
 from enum import Enum
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import jax
@@ -28,6 +33,9 @@ _COMPARED_BY_VALUE = (
 
 _SCRATCH = {"DebugInfo", "DynamicJaxprTrace", "EqualStore", "Store"}
 """JAX's own types in the closures of derivative rules that do not change what a rule means."""
+
+_MOST_OBJECTS = 10_000
+"""How many objects to look through for tracers."""
 
 
 class NoKeyError(Exception):
@@ -50,7 +58,13 @@ class _Same:
 
 
 class _Opaque(_Same):
-    """The same, where the object may hold what is not seen from outside, tracers included."""
+    """The same, where the object may come to an end, or hold what is not seen from outside."""
+
+    __slots__ = ()
+
+
+class _Named(_Same):
+    """The same, where a module has the object under a name."""
 
     __slots__ = ()
 
@@ -104,18 +118,52 @@ def fingerprint(jaxpr: Jaxpr) -> Hashable:
     )
 
 
-def is_self_contained(key: Hashable) -> bool:
-    """Tell whether what a fingerprint stands for depends on its arguments alone.
+def is_lasting(key: Hashable) -> bool:
+    """Tell whether all that a fingerprint tells apart by identity stays alive in any case.
+
+    Args:
+        key: What `fingerprint` gave.
+    """
+    return not any(
+        isinstance(part, _Opaque) or (isinstance(part, _Named) and not _is_named(part.value))
+        for part in _parts(key)
+    )
+
+
+def may_hold_tracers(key: Hashable, ended: Container[Any] = ()) -> bool:
+    """Tell whether what a fingerprint stands for may depend on more than its arguments.
 
     A derivative rule that a user has written may close over a tracer without showing it in
     the jaxpr. While such a trace lasts the rule must not be taken out of it and compiled.
 
     Args:
         key: What `fingerprint` gave.
+        ended: Traces that are over, whose tracers do not count.
     """
+    waiting = [part.value for part in _parts(key) if isinstance(part, _Opaque)]
+    seen = set(map(id, waiting))
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, jax.core.Tracer):
+            if value._trace not in ended:
+                return True
+            continue
+        if len(seen) > _MOST_OBJECTS:
+            return True
+        for inner in gc.get_referents(value):
+            is_module = isinstance(inner, ModuleType) or _is_namespace(inner)
+            if id(inner) not in seen and not is_module and not isinstance(inner, type):
+                seen.add(id(inner))
+                waiting.append(inner)
+    return False
+
+
+def _parts(key: Hashable) -> Iterator[Hashable]:
     if isinstance(key, tuple | frozenset):
-        return all(map(is_self_contained, key))
-    return not isinstance(key, _Opaque)
+        for part in key:
+            yield from _parts(part)
+    else:
+        yield key
 
 
 def _value(value: Any) -> Hashable:
@@ -130,14 +178,16 @@ def _value(value: Any) -> Hashable:
     if kind is frozenset:
         return (kind, frozenset(map(_value, value)))
     if kind is MethodType:
-        return (kind, _Same(value.__func__), _Opaque(value.__self__))
+        return (kind, _value(value.__func__), _value(value.__self__))
+    if kind is functools.partial and not vars(value):
+        return (kind, _value(value.func), _value(value.args), _entries(value.keywords))
     if kind is FunctionType:
         return _function(value)
     if isinstance(value, jax.core.Tracer):
         raise NoKeyError
     if kind.__module__.partition(".")[0] in ("jax", "jaxlib"):
         return _object_of_jax(value)
-    return _Same(value) if value is None or isinstance(value, type | Enum) else _Opaque(value)
+    return _Same(value) if value is None else _by_identity(value)
 
 
 def _entries(container: Any) -> Hashable:
@@ -184,15 +234,18 @@ def _object_of_jax(value: Any) -> Hashable:
         return "scratch"
     if dataclasses.is_dataclass(value) and kind.__dataclass_params__.frozen:
         return (kind, *(_value(getattr(value, each.name)) for each in dataclasses.fields(value)))
-    return _by_identity(value) if callable(value) else _Same(value)
+    return _by_identity(value)
 
 
 def _function(function: FunctionType) -> Hashable:
     """Look into the closures that JAX makes anew at each trace, and into nobody else's.
 
-    A user's function may keep state in its closure, so two of them are never the same.
+    A user's function may keep state in its closure, so two of them are never the same. One
+    without a closure is the same as another that is made by the same line.
     """
-    if function.__globals__.get("__name__", "").partition(".")[0] != "jax":
+    is_of_jax = function.__globals__.get("__name__", "").partition(".")[0] == "jax"
+    is_open = not function.__closure__ and not vars(function)
+    if not is_of_jax and not (is_open and _is_namespace(function.__globals__)):
         return _by_identity(function)
     cells = []
     for cell in function.__closure__ or ():
@@ -202,10 +255,36 @@ def _function(function: FunctionType) -> Hashable:
             content = None
         # A bare object is a sentinel: it has no content in which two could differ.
         cells.append(None if type(content) is object else _entries(content))
-    return (_Same(function.__code__), tuple(cells), _value(function.__defaults__))
+    return (
+        _Same(function.__code__),
+        tuple(cells),
+        _value(function.__defaults__),
+        _entries(function.__kwdefaults__),
+    )
 
 
-def _by_identity(function: Any) -> Hashable:
-    inner = inspect.unwrap(function)
-    is_open = isinstance(inner, FunctionType) and inner.__closure__ is None
-    return _Same(function) if is_open else _Opaque(function)
+def _by_identity(value: Any) -> Hashable:
+    return _Named(value) if _is_named(value) else _Opaque(value)
+
+
+def _is_named(value: Any) -> bool:
+    """Tell whether a module has an object under some name, itself or wrapped by another."""
+    if isinstance(value, Enum):
+        value = type(value)
+    module = sys.modules.get(str(getattr(value, "__module__", "")))
+    found: Any = module
+    for name in str(getattr(value, "__qualname__", getattr(value, "__name__", ""))).split("."):
+        found = getattr(found, name, None)
+    while found is not None:
+        if found is value:
+            return True
+        found = getattr(found, "__wrapped__", None)
+    return module is not None and any(each is value for each in list(vars(module).values()))
+
+
+def _is_namespace(value: Any) -> bool:
+    """Tell whether a dict is the one of a module that can be imported."""
+    if type(value) is not dict:
+        return False
+    module = sys.modules.get(value.get("__name__", ""))
+    return module is not None and vars(module) is value

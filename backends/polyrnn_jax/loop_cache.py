@@ -2,14 +2,14 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from functools import partial
 from typing import Any
 
 import jax
-from jax.extend.core import Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from polyrnn_jax.fingerprint import NoKeyError, fingerprint, is_self_contained
+from polyrnn_jax.fingerprint import NoKeyError, fingerprint, is_lasting, may_hold_tracers
 
 
 class LoopCache:
@@ -20,17 +20,19 @@ class LoopCache:
     quick, and found by its trace. The arrays it closes over become arguments of what is
     compiled: one that has changed since counts, and none is kept alive.
 
-    A callback or a derivative rule is equal to itself alone. One that is defined within
-    the step is new at each call, and compiled at each call.
+    A callback or a derivative rule is equal to itself alone, and what is compiled holds it.
+    So a loop with one that no module has under a name, such as a closure or a method, is
+    compiled at each call and not kept, unless the call is itself compiled.
 
     Args:
         capacity: How many compiled functions to keep.
 
     Example:
         >>> import jax.numpy as jnp
-        >>> cache = LoopCache(capacity=8)
+        >>> cache, x = LoopCache(capacity=8), jnp.array(10.0)
         >>> for factor in jnp.array([2.0, 3.0]):
-        ...     print(cache.call(lambda x: x * factor, jnp.array(10.0)), len(cache))
+        ...     traced = jax.make_jaxpr(lambda x: x * factor, return_shape=True)(x)
+        ...     print(cache.run(traced, x), len(cache))
         20.0 1
         30.0 1
     """
@@ -43,36 +45,43 @@ class LoopCache:
     def __len__(self) -> int:
         return len(self._compiled)
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Trace a function once, and run what was traced.
+    def run(
+        self, traced: tuple[ClosedJaxpr, Any], *arguments: Any, ended: Container[Any] = ()
+    ) -> Any:
+        """Run what was traced, compiled if it can be.
 
         Args:
-            function: Takes nests of JAX arrays or tracers and returns one.
-            arguments: What to call it with.
+            traced: What ``jax.make_jaxpr`` gives with ``return_shape=True``.
+            arguments: What it was traced for, nests of JAX arrays or tracers.
+            ended: The traces that it was traced in.
 
         Returns:
-            What the function returns.
+            What the function that was traced returns.
         """
-        closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
+        closed, shapes = traced
         inputs = [closed.consts, *jax.tree_util.tree_leaves(arguments)]
-        is_traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree_util.tree_leaves(inputs))
-        results = self._compile(closed.jaxpr, is_traced)(*inputs)
+        results = self._compile(closed.jaxpr, ended)(*inputs)
         return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), results)
 
-    def _compile(self, jaxpr: Jaxpr, is_traced: bool) -> Callable[..., list[Any]]:
+    def _compile(self, jaxpr: Jaxpr, ended: Container[Any]) -> Callable[..., list[Any]]:
         run = partial(jax.core.eval_jaxpr, jaxpr)
         try:
             key = fingerprint(jaxpr)
         except NoKeyError:
             return run
-        if is_traced and not is_self_contained(key):
-            return run
         with self._lock:
             compiled = self._compiled.get(key)
-            if compiled is None:
-                compiled = self._compiled[key] = jax.jit(run)
-                if len(self._compiled) > self._capacity:
-                    self._compiled.popitem(last=False)
-            else:
+            if compiled is not None:
                 self._compiled.move_to_end(key)
+                return compiled
+        if not is_lasting(key):
+            # Compiled all the same: of what it runs operation by operation JAX keeps more.
+            return run if may_hold_tracers(key, ended) else jax.jit(run)
+        with self._lock:
+            # A name may stand for another object by now, and nothing else need keep the old one.
+            for old in [each for each in self._compiled if not is_lasting(each)]:
+                del self._compiled[old]
+            compiled = self._compiled.setdefault(key, jax.jit(run))
+            if len(self._compiled) > self._capacity:
+                self._compiled.popitem(last=False)
             return compiled
