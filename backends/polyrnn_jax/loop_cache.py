@@ -10,6 +10,7 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from polyrnn_jax.fingerprint import NoKeyError, fingerprint, is_lasting, may_hold_tracers
+from polyrnn_jax.lifting import lifted
 
 
 class LoopCache:
@@ -59,8 +60,9 @@ class LoopCache:
             What the function that was traced returns.
         """
         closed, shapes = traced
-        inputs = [closed.consts, *jax.tree_util.tree_leaves(arguments)]
-        results = self._compile(closed.jaxpr, ended)(*inputs)
+        leaves = jax.tree_util.tree_leaves(arguments)
+        closed = lifted(closed, leaves)
+        results = self._compile(closed.jaxpr, ended)(closed.consts, *leaves)
         return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), results)
 
     def _compile(self, jaxpr: Jaxpr, ended: Container[Any]) -> Callable[..., list[Any]]:

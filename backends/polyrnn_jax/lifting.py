@@ -1,0 +1,102 @@
+"""Makes arguments of the arrays that a compiled function within a step closes over."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from jax import lax
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+
+def lifted(closed: ClosedJaxpr, arguments: list[Any]) -> ClosedJaxpr:
+    """Trace again what holds arrays within, so that they stand among its constants.
+
+    Where a step calls a function of ``jax.jit``, the arrays that this one closes over are part
+    of its own jaxpr, and not constants of the whole as all others are. Such a function is
+    written out in its place.
+
+    Args:
+        closed: What was traced.
+        arguments: What it was traced for.
+
+    Returns:
+        The same, or what was given where there is nothing to lift.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> weight = jnp.ones(3)
+        >>> traced = jax.make_jaxpr(jax.jit(lambda x: x * weight))(weight)
+        >>> len(traced.consts), len(lifted(traced, [weight]).consts)
+        (0, 1)
+    """
+    if not any(map(_holds_arrays, closed.jaxpr.eqns)):
+        return closed
+
+    def written_out(*arguments: Any) -> list[Any]:
+        return _evaluate(closed.jaxpr, closed.consts, arguments)
+
+    return jax.make_jaxpr(written_out)(*arguments)
+
+
+def _holds_arrays(eqn: JaxprEqn) -> bool:
+    """Tell whether an equation is a function that holds arrays, or a scan of such ones."""
+    inner = eqn.params.get("jaxpr")
+    if not isinstance(inner, ClosedJaxpr) or not _can_be_written_out(eqn):
+        return False
+    return any(map(_is_array, inner.consts)) or any(map(_holds_arrays, inner.jaxpr.eqns))
+
+
+def _can_be_written_out(eqn: JaxprEqn) -> bool:
+    if eqn.primitive.name == "scan":
+        return True
+    shardings = (*eqn.params.get("in_shardings", ()), *eqn.params.get("out_shardings", ()))
+    return eqn.primitive.name == "jit" and not any(
+        isinstance(sharding, jax.sharding.Sharding) for sharding in shardings
+    )
+
+
+def _is_array(value: Any) -> bool:
+    return getattr(value, "ndim", 0) > 0
+
+
+def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
+    """Evaluate a jaxpr, with what holds arrays written out."""
+    values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
+
+    def read(atoms: list[Any]) -> Iterator[Any]:
+        return (atom.val if isinstance(atom, Literal) else values[atom] for atom in atoms)
+
+    for eqn in jaxpr.eqns:
+        if _holds_arrays(eqn):
+            results = _written_out(eqn, list(read(eqn.invars)))
+        else:
+            variables = [atom for atom in eqn.invars if not isinstance(atom, Literal)]
+            # One equation is a jaxpr as well, and JAX knows how to evaluate it.
+            alone = jaxpr.replace(
+                constvars=[],
+                invars=variables,
+                outvars=eqn.outvars,
+                eqns=[eqn],
+                debug_info=jaxpr.debug_info._replace(arg_names=None, result_paths=None),
+            )
+            results = jax.core.eval_jaxpr(alone, [], *read(variables))
+        values.update(zip(eqn.outvars, results, strict=True))
+    return list(read(jaxpr.outvars))
+
+
+def _written_out(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+    inner = eqn.params["jaxpr"]
+    if eqn.primitive.name == "jit":
+        return _evaluate(inner.jaxpr, inner.consts, inputs)
+    const_count = eqn.params["num_consts"]
+    carry_end = const_count + eqn.params["num_carry"]
+    fixed, carry, xs = inputs[:const_count], inputs[const_count:carry_end], inputs[carry_end:]
+
+    def body(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
+        results = _evaluate(inner.jaxpr, inner.consts, [*fixed, *carry, *slices])
+        return results[: len(carry)], results[len(carry) :]
+
+    carry, ys = lax.scan(
+        body, carry, xs, eqn.params["length"], eqn.params["reverse"], eqn.params["unroll"]
+    )
+    return [*carry, *ys]
