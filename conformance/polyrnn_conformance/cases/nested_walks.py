@@ -70,7 +70,9 @@ def _nested(lengths: tuple[int, ...], **how: Any) -> Callable[[Subject, str], No
             return
 
         def function(*tensors: Any) -> list[Any]:
-            last, outputs, states = _walked(subject, *tensors, depth=len(lengths), **how)
+            last, outputs, states = _walked(
+                subject, tensors[0], tensors[1], depth=len(lengths), **how
+            )
             return [last, outputs, *states]
 
         tensors = [subject.tensor(x), subject.tensor(weight)]
