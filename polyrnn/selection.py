@@ -38,7 +38,12 @@ class Choice:
 
     backend: Backend
     name: str
-    reason: str
+    said: str | Callable[[], str]
+
+    @property
+    def reason(self) -> str:
+        """The words that say what chose the backend; found when they are asked for."""
+        return self.said if isinstance(self.said, str) else self.said()
 
 
 class _Block:
@@ -202,17 +207,17 @@ def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
         return _choices[key]()
     found: str | None = None
     unknown = []
-    for argument, leaf_path, leaf in _leaves(arguments):
+    for place, leaf in _leaves(arguments):
         name = registry.framework_of(type(leaf))
         if name is None:
             if not isinstance(leaf, _NO_NESTS):
-                unknown.append((argument, leaf_path, leaf))
+                unknown.append((place, leaf))
         elif name != found:
             if name != NEUTRAL:
-                return _found(name, f"{argument}{leaf_path()}")
+                return _found(name, place)
             found = name
-    for argument, leaf_path, leaf in unknown:
-        choice = _within(f"{argument}{leaf_path()}", leaf)
+    for place, leaf in unknown:
+        choice = _within(place, leaf)
         if choice is not None:
             return choice
     return _choices[_load(NEUTRAL)]()
@@ -222,11 +227,13 @@ _NO_NESTS = (*nests.NUMBER, str, bytes)
 """Types that no framework takes apart, among those that no framework defines."""
 
 
-def _found(name: str, place: str) -> Choice:
-    return Choice(_choices[_load(name)]().backend, name, f"the {name} tensor {place}")
+def _found(name: str, place: Callable[[], str]) -> Choice:
+    # The place is asked for by an error only: it takes long to say, and cannot always be traced.
+    backend = _choices[_load(name)]().backend
+    return Choice(backend, name, lambda: f"the {name} tensor {place()}")
 
 
-def _within(place: str, leaf: Any) -> Choice | None:
+def _within(place: Callable[[], str], leaf: Any) -> Choice | None:
     """Choose by a tensor in a nest that only a framework can take apart, if the leaf is one.
 
     Its class is registered with the framework, as users of that framework do. Where other
@@ -240,8 +247,12 @@ def _within(place: str, leaf: Any) -> Choice | None:
         for position, part in enumerate(leaves):
             name = registry.framework_of(type(part))
             if name not in (None, NEUTRAL):
-                return _found(name, f"{place}{backend.paths(structure)[position]}")
+                return _found(name, partial(_place_in, place, backend, structure, position))
     return None
+
+
+def _place_in(place: Callable[[], str], backend: Backend, structure: Any, position: int) -> str:
+    return place() + backend.paths(structure)[position]
 
 
 _choices: dict[str, Callable[[], Choice]] = {}
@@ -345,10 +356,10 @@ def _framework(backend: Backend) -> str | None:
     return None
 
 
-def _leaves(arguments: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+def _leaves(arguments: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     for argument, tree in arguments.items():
         if tree is None:
             continue
         leaves, structure = nests.flatten(tree)
         for position, leaf in enumerate(leaves):
-            yield argument, (lambda s=structure, p=position: nests.paths(s)[p]), leaf
+            yield (lambda a=argument, s=structure, p=position: a + nests.paths(s)[p]), leaf
