@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 import torch
 from torch._dynamo.symbolic_convert import InstructionTranslator
+from torch._dynamo.variables.higher_order_ops import ScanHigherOrderVariable
 from torch._higher_order_ops.scan import scan
 from torch.fx.experimental.symbolic_shapes import has_static_value
 
@@ -109,7 +110,10 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     """Scan over rounds of `size` steps, with a carry in which nothing is left to resolve."""
     if not torch.compiler.is_exporting():
         _allow_scalars()
-    record = _record_of_writes() if torch.compiler.is_dynamo_compiling() else None
+    record = None
+    if torch.compiler.is_dynamo_compiling():
+        record = _record_of_writes()
+        _let_break(True)
     sizes = [None if entry is None else len(entry) for entry in carry]
 
     def one_round(leaves: Any, slices: Any) -> Any:
@@ -123,6 +127,7 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     start = _leaves(carry) or [xs[0].new_zeros(())]
     last, outputs = scan(one_round, _owned(start), rounds)
     if record is not None:
+        _let_break(False)
         _go_on_with(record)
     return _carry(last, sizes), [y.flatten(0, 1) for y in outputs]
 
@@ -138,6 +143,32 @@ def _allow_scalars() -> None:
     symbols = torch._guards.TracingContext.get().fake_mode.shape_env
     symbols.settings = dataclasses.replace(symbols.settings, allow_scalar_outputs=True)
 
+
+@constant_in_traces
+def _let_break(allowed: bool) -> None:
+    """Say whether the graph under way may break at a scan, unless told ``fullgraph=True``.
+
+    Where a step does what no scan can, such as to append to a list, torch would fail instead
+    of running the call as it is.
+    """
+    InstructionTranslator.current_tx().output.polyrnn_lets_scans_break = allowed
+
+
+class _FallbackToEager:
+    """Whether a scan falls back to an eager one: those of polyrnn do, others as torch says."""
+
+    def __init__(self, otherwise: bool) -> None:
+        self.otherwise = otherwise
+
+    def __get__(self, instance: Any, kind: type) -> bool:
+        tracer = InstructionTranslator.current_tx()
+        lets_break = getattr(tracer.output, "polyrnn_lets_scans_break", False)
+        return self.otherwise or (lets_break and not tracer.one_graph)
+
+
+ScanHigherOrderVariable._ALLOW_FALLBACK_TO_EAGER = _FallbackToEager(
+    ScanHigherOrderVariable._ALLOW_FALLBACK_TO_EAGER
+)
 
 _records: WeakValueDictionary[int, Any] = WeakValueDictionary()
 """What the tracer writes down of writes to Python objects, by the identity of the record."""
