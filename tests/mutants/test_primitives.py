@@ -126,7 +126,7 @@ PRIMITIVES = {
     "select": [
         ("It swaps what it picks from.", "masked-states-stay", lambda _: swapped),
         ("It swaps in rank 3.", "masked-every-rank", of_rank(3, swapped)),
-        ("It multiplies by the mask.", "padding-nan-right", lambda _: multiplied),
+        ("It multiplies by the mask.", "masked-infinite", lambda _: multiplied),
         (
             "It makes (batch, batch) of (batch,).",
             "masked-every-rank",

@@ -131,7 +131,6 @@ class TestNestsOfAFramework:
         assert type(state) is node
         assert is_of("jax", state.h)
 
-    @pytest.mark.xfail(reason="TorchBackend asks optree, not torch, what is a nest.")
     @pytest.mark.parametrize("compiled", [False, True])
     def test_what_is_registered_with_torch_chooses(self, compiled: bool) -> None:
         def call(h: Any) -> Any:

@@ -154,6 +154,13 @@ ROWS = (
         gradients=True,
     ),
     _masked(
+        "masked-infinite",
+        (12,),
+        "States and outputs that are infinite stay so at a masked step.",
+        inputs=np.where(np.arange(24).reshape(3, 4, 2) < 10, np.inf, X).astype("float32"),
+        mask=MASK,
+    ),
+    _masked(
         "masked-counter",
         (13,),
         "A state of rank 0 advances at masked steps, too.",
