@@ -231,7 +231,7 @@ def refusals() -> dict[str, tuple[type[Exception], Callable[[Any], Any]]]:
         "no pair": (ValueError, call(lambda x, states: x)),
         "no states": (ValueError, call(returning(lambda x, h: x, lambda x, h: []))),
         "nest": (ValueError, call(returning(lambda x, h: x, lambda x, h: [{"g": h}]))),
-        "leaf": (ValueError, call(returning(lambda x, h: x, lambda x, h: [{"h": [h]}]))),
+        "leaf": (ValueError, call(returning(lambda x, h: x, lambda x, h: [{"h": [h, h]}]))),
         "shape": (ValueError, call(returning(lambda x, h: x, lambda x, h: [{"h": h[:1]}]))),
         "dtype": (ValueError, call(returning(lambda x, h: x, lambda x, h: [{"h": h > 0}]))),
         "output": (
