@@ -185,6 +185,8 @@ def _not_empty(x: Any) -> Any:
     """Give a first axis that may turn out to be empty something to be asked for."""
     if static_length(x) is not None:
         return x
+    if x.shape.rank is None:
+        return tf.pad(x, tf.concat([[[0, 1]], tf.zeros([tf.rank(x) - 1, 2], tf.int32)], 0))
     return tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
 
 
