@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax, tree_util
 
 from polyrnn import Backend, python_loop
@@ -73,6 +74,8 @@ class JaxBackend(Backend):
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
+        if isinstance(value, np.ndarray) and not value.dtype.isnative:
+            value = value.astype(value.dtype.newbyteorder("="))
         tensor = jnp.asarray(value)
         if like is None or isinstance(tensor, jax.core.Tracer) or isinstance(like, jax.core.Tracer):
             return tensor
@@ -81,11 +84,17 @@ class JaxBackend(Backend):
         return jax.device_put(tensor, _everywhere(like.sharding))
 
     def nonzero(self, x: Any) -> Any:
-        return x != 0
+        return x if x.dtype == bool else x != jnp.zeros((), x.dtype)
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
         steps = jnp.arange(like.shape[0])
-        return jnp.broadcast_to(steps[:, None] < lengths.astype(steps.dtype), like.shape[:2])
+        # Neither dtype need hold the other, and one that is cut off would mean another length.
+        most = min(int(jnp.iinfo(lengths.dtype).max), int(jnp.iinfo(steps.dtype).max))
+        held = jnp.clip(lengths, jnp.zeros((), lengths.dtype), jnp.asarray(most, lengths.dtype))
+        ends = held.astype(steps.dtype)
+        return jnp.broadcast_to(
+            steps[:, None] < (ends[None, :] if ends.ndim else ends), like.shape[:2]
+        )
 
     def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
         if reverse:

@@ -190,7 +190,7 @@ def test_calls_leave_nothing_behind(name: str, count: int) -> None:
 
 
 def test_the_closure_of_a_rule_is_freed() -> None:
-    slope = np.ones(4, np.float32)
+    slope: Any = np.ones(4, np.float32)
     released = weakref.ref(slope)
 
     def cell(x: Any, weight: Any) -> Any:
@@ -200,7 +200,7 @@ def test_the_closure_of_a_rule_is_freed() -> None:
 
     _outputs(jnp.ones(4), cell)
     _slope(jnp.ones(4), cell)
-    del cell, slope
+    cell = slope = None
     gc.collect()
     assert released() is None
 
@@ -217,11 +217,11 @@ class _Scale:
 
 @pytest.mark.parametrize("calls", [1, 3])
 def test_a_callback_that_was_used_again_is_freed(calls: int) -> None:
-    scale = _Scale()
+    scale: Any = _Scale()
     released = weakref.ref(scale)
     for _ in range(calls):
         _outputs(jnp.ones(4), lambda x, _: jax.pure_callback(scale, x, x))
-    del scale
+    scale = None
     gc.collect()
     assert released() is None
 
@@ -260,12 +260,13 @@ def test_a_callback_without_a_closure_is_that_of_the_call_before(compilations: A
 
 def test_an_object_that_a_module_no_longer_names_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = JaxBackend()
-    monkeypatch.setitem(globals(), "_another", scale := _Scale())
+    scale: Any = _Scale()
+    monkeypatch.setitem(globals(), "_another", scale)
     released = weakref.ref(scale)
     _outputs(jnp.ones(4), lambda x, _: jax.pure_callback(scale, x, x), backend=backend)
     assert len(backend._loops) == 1
     monkeypatch.undo()
-    del scale
+    scale = None
     _outputs(jnp.ones(4), backend=backend)
     gc.collect()
     assert released() is None
@@ -304,8 +305,8 @@ def test_a_backend_that_was_used_can_be_copied(copied: Any) -> None:
     backend: Any = JaxBackend()
     backend.note = "kept"
     expected = _outputs(jnp.ones(4), backend=backend, mask=MASK)
-    other = copied(backend)
-    assert type(other) is JaxBackend
+    other: Any = copied(backend)
+    assert isinstance(other, JaxBackend)
     assert vars(other)["note"] == "kept"
     assert other._loops is not backend._loops
     assert len(other._loops) == 0
