@@ -104,7 +104,7 @@ def _make_run(config: pytest.Config) -> Run:
     if given is None:
         raise pytest.UsageError("--polyrnn-backend: say which backend to try")
     try:
-        subject = _make_subject(given, config.getoption("--polyrnn-harness"))
+        subject = make_subject(given, config.getoption("--polyrnn-harness"))
     except (ImportError, AttributeError, ValueError) as error:
         raise pytest.UsageError(f"--polyrnn-backend={given}: {error}") from error
     harness = subject.harness
@@ -129,7 +129,8 @@ def _make_run(config: pytest.Config) -> Run:
     return run
 
 
-def _make_subject(given: str, harness: str | None) -> Subject:
+def make_subject(given: str, harness: str | None = None) -> Subject:
+    """Make the subject of a backend, given by name or as ``package.module:Class``."""
     name: str | None = None
     backend: Backend
     if ":" in given:

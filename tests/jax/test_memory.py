@@ -200,7 +200,7 @@ def test_the_closure_of_a_rule_is_freed() -> None:
 
     _outputs(jnp.ones(4), cell)
     _slope(jnp.ones(4), cell)
-    cell = slope = None
+    del cell, slope  # noqa: F821
     gc.collect()
     assert released() is None
 

@@ -1,7 +1,8 @@
-"""The conformance cases pass under the strictest settings of JAX."""
+"""The cases of the conformance suite pass under the strictest settings of JAX."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,19 +10,133 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import polyrnn
-from polyrnn_conformance.calls import on_host
+from polyrnn_conformance.calls import Call, on_host
 from polyrnn_conformance.cases import CASES
 from polyrnn_conformance.comparing import assert_agrees, assert_gradients_agree, expected_of
-from polyrnn_conformance.plugin import register_node
-from polyrnn_conformance.rows import Case
+from polyrnn_conformance.plugin import make_subject
+from polyrnn_conformance.rows import Case, dtypes_of
 from polyrnn_conformance.subject import Subject
-from polyrnn_conformance.trees import leaves_of, map_leaves
-from polyrnn_jax.backend import JaxBackend
-from polyrnn_jax.harness import JaxHarness
+from polyrnn_conformance.trees import map_leaves
 
 SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "strict-dtypes": lambda: jax.numpy_dtype_promotion("strict"),
     "no-rank-promotion": lambda: jax.numpy_rank_promotion("raise"),
     "debug-nans": lambda: jax.debug_nans(True),
 }
+
+FAILS_BY_ITSELF: dict[str, set[str]] = {
+    "strict-dtypes": set(),
+    # The step adds or multiplies a row to a batch of rows.
+    "no-rank-promotion": {
+        "constants",
+        "constants-unrolled",
+        "constants-nested",
+        "gradients-of-every-argument",
+        "gradients-of-every-argument-masked",
+    },
+    # The padding is NaN, so that every operation on the inputs is refused.
+    "debug-nans": {
+        "padding-nan-right",
+        "padding-nan-left",
+        "padding-nan-gaps",
+        "padding-nan-row",
+        "padding-log-nan-gaps",
+        "padding-distant-nan-row",
+        "padding-norm-nan-gaps",
+        "padding-last-only",
+    },
+}
+"""Cases that JAX refuses under a setting, whoever walks them."""
+
+WIDE = {"int64", "float64", "complex128"}
+
+PAIRS = [
+    pytest.param(setting, case, id=f"{setting}-{case.name}")
+    for setting in SETTINGS
+    for case in CASES
+]
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    """Give the backend with its harness, and leave the precision of the process as it was."""
+    before = jax.config.read("jax_enable_x64")
+    try:
+        return make_subject("jax")
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+@pytest.mark.parametrize("mode", ["eager", "jit"])
+@pytest.mark.parametrize(("setting", "case"), PAIRS)
+def test_a_strict_setting_changes_nothing(
+    setting: str, case: Case, mode: str, subject: Subject
+) -> None:
+    if case.name in FAILS_BY_ITSELF[setting]:
+        return
+    with jax.enable_x64(True), SETTINGS[setting]():
+        assert_agrees(subject.run(case.call, mode), expected_of(case.call))
+        if case.gradients:
+            call = case.call.in_dtype("float64")
+            assert_gradients_agree(call, subject.gradients(call, mode))
+
+
+@pytest.mark.parametrize("mode", ["eager", "jit"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_case_passes_without_wide_types(case: Case, mode: str, subject: Subject) -> None:
+    expected = expected_of(case.call)
+    if WIDE & (dtypes_of(case.call) | set(expected.dtypes)):
+        return
+    with jax.enable_x64(False):
+        assert_agrees(subject.run(case.call, mode), expected)
+
+
+def _walk_alone(call: Call) -> None:
+    """Call the step of a case for each time step, with nothing of polyrnn."""
+    weights, arguments = map_leaves(
+        lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf,
+        on_host((call.weights, call.arguments())),
+    )
+    step, inputs, states = (
+        call.step(jnp, *weights),
+        arguments["inputs"],
+        arguments["initial_states"],
+    )
+    for t in range(inputs.shape[not call.time_major]):
+        x = inputs[t] if call.time_major else inputs[:, t]
+        _, states = step(x, [*states, *(arguments["constants"] or [])])
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [(setting, name) for setting, names in FAILS_BY_ITSELF.items() for name in sorted(names)],
+)
+def test_what_fails_fails_by_itself(setting: str, name: str) -> None:
+    (call,) = [case.call for case in CASES if case.name == name]
+    with jax.enable_x64(True):
+        _walk_alone(call)
+        with pytest.raises((ValueError, FloatingPointError)), SETTINGS[setting]():
+            _walk_alone(call)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_step_that_promotes_is_refused_under_its_own_name(setting: str, subject: Subject) -> None:
+    """The settings are in force within the loop, so that the tests above say something."""
+
+    def promoting(xp: Any) -> Any:
+        def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+            row = jnp.ones(2, "float16" if setting == "strict-dtypes" else "float32")
+            new = (x - x) / (x - x) if setting == "debug-nans" else x * row
+            return new.astype(x.dtype), states
+
+        return step
+
+    case = next(case for case in CASES if case.name == "inputs-tensor")
+    call = replace(
+        case.call,
+        step=promoting,
+        inputs=np.ones((2, 3, 2), np.float32),
+        initial_states=[np.zeros((2, 2), np.float32)],
+    )
+    with pytest.raises((TypeError, ValueError, FloatingPointError)), SETTINGS[setting]():
+        subject.run(call, "eager")
