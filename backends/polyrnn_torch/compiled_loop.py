@@ -5,6 +5,7 @@ the more steps there are.
 """
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
@@ -54,7 +55,8 @@ def compiled_loop(
     if head == length:
         return walked, first
     rest = [x[head:] for x in xs]
-    if _is_differentiated([*_leaves(walked), *first]):
+    results = [*_leaves(walked), *first]
+    if _is_differentiated(results) or any(_is_sharded(type(x)) for x in results):
         last, following = _walk(body, walked, rest)
     elif remainder:
         last, following = _scan(body, walked, rest, size)
@@ -104,6 +106,14 @@ def _is_differentiated(leaves: list[Any]) -> bool:
 def _is_transformed() -> bool:
     """Tell whether a transformation of torch.func is being traced, which may differentiate."""
     return torch._C._functorch.maybe_current_level() is not None
+
+
+@constant_in_traces
+def _is_sharded(kind: type) -> bool:
+    """Tell whether tensors of a type are sharded over devices, which no scan takes."""
+    # Nobody has such a tensor who has not imported this, which takes long.
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and issubclass(kind, module.DTensor)
 
 
 def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, list[Any]]:

@@ -137,7 +137,7 @@ def test_containers_that_torch_registers_itself(container: Callable[[Any, Any], 
 
 
 def test_threads_that_meet_a_type_at_once() -> None:
-    kinds = [type(f"Node{number}", (Opaque,), {}) for number in range(20)]
+    kinds: list[Any] = [type(f"Node{number}", (Opaque,), {}) for number in range(20)]
     for kind in kinds:
         _pytree.register_pytree_node(
             kind,

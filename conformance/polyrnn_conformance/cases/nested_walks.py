@@ -69,10 +69,8 @@ def _nested(lengths: tuple[int, ...], **how: Any) -> Callable[[Subject, str], No
         if "unroll" in how and mode in subject.harness.unknown_shape_modes:
             return
 
-        def function(*tensors: Any) -> list[Any]:
-            last, outputs, states = _walked(
-                subject, tensors[0], tensors[1], depth=len(lengths), **how
-            )
+        def function(x: Any, weight: Any) -> list[Any]:
+            last, outputs, states = _walked(subject, x, weight, len(lengths), **how)
             return [last, outputs, *states]
 
         tensors = [subject.tensor(x), subject.tensor(weight)]
@@ -86,7 +84,7 @@ def _nested(lengths: tuple[int, ...], **how: Any) -> Callable[[Subject, str], No
             return
 
         def total(weight: Any) -> Any:
-            results = _walked(subject, tensors[0], weight, depth=len(lengths), **how)
+            results = _walked(subject, tensors[0], weight, len(lengths), **how)
             return subject.backend.namespace.sum(results[1])
 
         (gradient,) = map(
