@@ -195,12 +195,12 @@ def test_the_closure_of_a_rule_is_freed() -> None:
 
     def cell(x: Any, weight: Any) -> Any:
         double = jax.custom_vjp(lambda x: x * 2)
-        double.defvjp(lambda x: (x * 2, None), lambda _, g: (g * slope,))
+        double.defvjp(lambda x: (x * 2, None), lambda _, g: (g * slope,))  # noqa: F821  # deleted below
         return double(x) * weight
 
     _outputs(jnp.ones(4), cell)
     _slope(jnp.ones(4), cell)
-    del cell, slope  # noqa: F821
+    del cell, slope
     gc.collect()
     assert released() is None
 
