@@ -144,6 +144,13 @@ class Backend(ABC):
             A tensor with the dtype of `value`; Python numbers get the framework's default.
         """
 
+    def native(self, x: Tensor) -> Tensor:
+        """Return what the framework computes with: the tensor itself, or the same in its own form.
+
+        NumPy, whose arrays may have the byte order of another machine, makes it that of this one.
+        """
+        return x
+
     @abstractmethod
     def nonzero(self, x: Tensor) -> Tensor:
         """Tell element by element what is not zero, as a boolean tensor."""

@@ -69,14 +69,14 @@ class Reader:
         """Convert the leaves of one argument."""
         kind = self.backend.tensor_type
         if only(kind, leaves):
-            return leaves
+            return list(map(self.backend.native, leaves))
         where = partial(leaf_name, self.backend, argument, structure)
         return [self.tensor(leaf, partial(where, position)) for position, leaf in enumerate(leaves)]
 
     def tensor(self, value: Any, where: Callable[[], str]) -> Tensor:
         """Convert one value; `where` names it should that fail."""
         if isinstance(value, self.backend.tensor_type):
-            return value
+            return self.backend.native(value)
         framework = registry.framework_of(type(value))
         if framework not in (None, NEUTRAL, self.choice.name):
             raise TypeError(

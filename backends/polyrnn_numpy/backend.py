@@ -49,7 +49,10 @@ class NumpyBackend(Backend):
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
-        return np.asarray(value)
+        return self.native(np.asarray(value))
+
+    def native(self, x: Any) -> Any:
+        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
 
     def nonzero(self, x: Any) -> Any:
         return x != 0

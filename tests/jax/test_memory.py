@@ -189,18 +189,21 @@ def test_calls_leave_nothing_behind(name: str, count: int) -> None:
     assert _megabytes() - megabytes < max(10, 0.003 * count)
 
 
-def test_the_closure_of_a_rule_is_freed() -> None:
-    slope: Any = np.ones(4, np.float32)
-    released = weakref.ref(slope)
-
+def _cell_with_slope(slope: Any) -> Cell:
     def cell(x: Any, weight: Any) -> Any:
         double = jax.custom_vjp(lambda x: x * 2)
-        double.defvjp(lambda x: (x * 2, None), lambda _, g: (g * slope,))  # noqa: F821  # deleted below
+        double.defvjp(lambda x: (x * 2, None), lambda _, g: (g * slope,))
         return double(x) * weight
 
-    _outputs(jnp.ones(4), cell)
-    _slope(jnp.ones(4), cell)
-    del cell, slope
+    return cell
+
+
+def test_the_closure_of_a_rule_is_freed() -> None:
+    slope = np.ones(4, np.float32)
+    released = weakref.ref(slope)
+    _outputs(jnp.ones(4), _cell_with_slope(slope))
+    _slope(jnp.ones(4), _cell_with_slope(slope))
+    del slope
     gc.collect()
     assert released() is None
 

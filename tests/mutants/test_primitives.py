@@ -173,6 +173,32 @@ PRIMITIVES = {
             "lengths-tensor",
             lambda right: lambda self, lengths, like: right(self, lengths + len(like), like),
         ),
+        (
+            "Time steps are counted in the dtype of the lengths.",
+            "lengths-int8-of-many-steps",
+            lambda _: (
+                lambda self, lengths, like: np.broadcast_to(
+                    np.arange(len(like)).astype(lengths.dtype)[:, None] < lengths, like.shape[:2]
+                )
+            ),
+        ),
+    ],
+    "native": [
+        (
+            "It leaves the byte order.",
+            "neutral-byte-order-float32",
+            lambda _: lambda self, x: x,
+        ),
+        (
+            "It turns the bytes, and leaves the dtype.",
+            "neutral-byte-order-lengths",
+            lambda _: lambda self, x: x if x.dtype.isnative else x.byteswap(),
+        ),
+        (
+            "It reads the bytes in the wrong order.",
+            "neutral-byte-order-int32",
+            lambda _: lambda self, x: x.view(x.dtype.newbyteorder("=")),
+        ),
     ],
     "flip": [("It leaves the order.", "backwards-zero-output", lambda _: lambda self, x: x)],
     "unflatten": [

@@ -80,6 +80,16 @@ def forget_the_past(loop: Any) -> Any:
     return mutated
 
 
+def forget_the_past_beside_integers(loop: Any) -> Any:
+    cut = forget_the_past(loop)
+
+    def mutated(self: Any, body: Any, carry: Any, *arguments: Any, **keywords: Any) -> Any:
+        floating = all(state.is_floating_point() for state in carry[0])
+        return (loop if floating else cut)(self, body, carry, *arguments, **keywords)
+
+    return mutated
+
+
 def detached(field: str) -> Any:
     def mutate(make_plan: Any) -> Any:
         def mutated(*arguments: Any, **keywords: Any) -> Any:
@@ -228,6 +238,13 @@ MUTANTS = [
         TorchBackend,
         "loop",
         forget_the_past,
+    ),
+    Mutant(
+        "Gradients end where a state has none.",
+        "gradients-beside-integers",
+        TorchBackend,
+        "loop",
+        forget_the_past_beside_integers,
     ),
     Mutant(
         "No gradient reaches the inputs.",

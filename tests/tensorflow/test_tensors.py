@@ -236,3 +236,19 @@ def test_an_eager_walk_passes_from_block_to_block(time: int, backwards: bool) ->
     weights = np.append(np.arange(2, time + 1), 0)
     by_x = tape.gradient(weighted, x)[..., 0]
     np.testing.assert_array_equal(by_x, [weights[::-1] if backwards else weights] * 2)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_arrays_of_a_foreign_byte_order_are_taken_in_graphs(jit_compile: bool) -> None:
+    @tf.function(jit_compile=jit_compile)
+    def run() -> Any:
+        return polyrnn.rnn(
+            running_sum,
+            X.astype(">f4"),
+            [H.astype(">f4")],
+            mask=MASK.astype(">i4"),
+            backend="tensorflow",
+        )[1]
+
+    expected = polyrnn.rnn(running_sum, X, [H], mask=MASK, backend="numpy")[1]
+    np.testing.assert_array_equal(run(), expected)

@@ -56,6 +56,22 @@ def counted(xp: Any) -> Step:
     return step
 
 
+def dense_and_counted(xp: Any, kernel: Any) -> Step:
+    """Count steps in an integer beside a recurrent layer, and put both out."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        h, count, one = states
+        h = xp.tanh(xp.matmul(x, kernel) + h)
+        return (h, count), [h, count + one]
+
+    return step
+
+
+def _foreign(array: np.ndarray[Any, Any]) -> Host:
+    """Give an array as another machine would have written it, with its bytes in other order."""
+    return Host(array.astype(array.dtype.newbyteorder("S")))
+
+
 def _floating(dtype: str) -> tuple[Case, ...]:
     def wavy(*shape: int) -> Any:
         kind = dtype if dtype.startswith("complex") else "float64"
@@ -202,6 +218,48 @@ ROWS = (
             inputs=Host([[[0.5], [1.5]], [[2.5], [3.5]]]),
             initial_states=[Host(np.array([[1.0], [-1.0]]))],
         ),
+    ),
+    *(
+        Case(
+            name=f"neutral-byte-order-{dtype}",
+            rules=(16, 17),
+            title=f"{dtype} of a foreign byte order becomes {dtype} of the own one.",
+            call=Call(
+                step=count_and_echo,
+                inputs=_foreign(digits(2, 3, 2, dtype=dtype)),
+                initial_states=[_foreign(digits(2, 2, dtype=dtype))],
+                constants=[_foreign(digits(2, 2, dtype=dtype))],
+                mask=_foreign(digits(2, 3, dtype=dtype)),
+            ),
+            every_mode=False,  # torch.compile itself cannot take such an array
+        )
+        for dtype in ("int32", "float32", "complex64")
+    ),
+    Case(
+        name="neutral-byte-order-lengths",
+        rules=(15, 16),
+        title="Lengths of a foreign byte order are the same lengths.",
+        call=Call(
+            step=count_and_echo,
+            inputs=wave(2, 3, 2),
+            initial_states=[wave(2, 2)],
+            input_length=_foreign(np.array([1, 3], "int32")),
+        ),
+        every_mode=False,
+    ),
+    Case(
+        name="gradients-beside-integers",
+        rules=(12, 19),
+        title="Gradients flow past an integer state that is carried beside the others.",
+        call=Call(
+            step=dense_and_counted,
+            weights=(wave(3, 2),),
+            inputs=wave(2, 3, 3),
+            initial_states=[wave(2, 2), digits(2, 1, dtype="int32")],
+            constants=[np.ones((), "int32")],
+            mask=MASK,
+        ),
+        gradients=True,
     ),
     Case(
         name="gradients-of-every-argument",

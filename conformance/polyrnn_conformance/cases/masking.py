@@ -305,6 +305,18 @@ ROWS = (
         "Lengths may be a NumPy array of any integer dtype.",
         input_length=Host(LENGTHS.astype("uint8")),
     ),
+    Case(
+        name="lengths-int8-of-many-steps",
+        rules=(15,),
+        title="Lengths may have a dtype that does not hold the number of time steps.",
+        call=Call(
+            step=running_sum,
+            inputs=wave(2, 300, 1),
+            initial_states=[wave(2, 1)],
+            input_length=np.array([127, 2], "int8"),
+        ),
+        every_mode=False,
+    ),
     _masked("lengths-list", (15, 16), "Lengths may be a list.", input_length=Host([2, 4, 1])),
     _masked("lengths-integer", (15,), "One integer is the length of all samples.", input_length=3),
     _masked(
