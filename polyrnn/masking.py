@@ -40,7 +40,7 @@ def read_mask(reader: Reader, mask: Any, sizes: Sizes) -> Tensor:
 def _nonzero_on_host(backend: Backend, array: Any) -> Any:
     """Return where an array of numbers is not zero; any other array as it is."""
     # Where a compiler traces the array its dtype is unknown, and text gets no further anyway.
-    if backend.reads_arrays() and not str(array.dtype).startswith(NUMBER_KINDS):
+    if backend.reads_arrays() and not _dtype_name(array).startswith(NUMBER_KINDS):
         return array
     # A framework may narrow numbers, and make zero of what is not.
     return array != 0
@@ -124,12 +124,17 @@ def _host_integers(backend: Backend, lengths: Any, array: Any) -> tuple[str, lis
         return None
     if any(str(getattr(entry, "dtype", "")) == "bool" for entry in entries):
         return "dtype bool", []
-    dtype = str(array.dtype)
+    dtype = _dtype_name(array)
     if all(isinstance(entry, (int, numpy.integer)) for entry in entries):
         # NumPy itself makes floats of integers with signs and without.
         return "dtype int64", [int(entry) for entry in entries]
     is_integer = dtype.startswith(("int", "uint"))
     return f"dtype {dtype}", [int(entry) for entry in array.reshape(-1)] if is_integer else []
+
+
+def _dtype_name(array: Any) -> str:
+    """Return the name of the dtype of an array on the host, whatever its byte order."""
+    return str(array.dtype.newbyteorder("="))
 
 
 def _check_range(integers: list[int], sizes: Sizes, *, single: bool) -> None:

@@ -151,7 +151,6 @@ def test_one_key_may_serve_a_whole_walk(mode: Any) -> None:
 
 @pytest.mark.parametrize("unroll", [False, True])
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
-@pytest.mark.xfail(strict=True, reason="rule 13 comes with the front end")
 def test_the_key_of_a_walk_goes_on_at_masked_steps(mode: Any, unroll: bool) -> None:
     def run(x: Any, key: Any) -> Any:
         states = [key, jnp.zeros((BATCH, FEATURES))]
@@ -171,7 +170,6 @@ def test_the_key_of_a_walk_goes_on_at_masked_steps(mode: Any, unroll: bool) -> N
     )
 
 
-@pytest.mark.xfail(strict=True, reason="rule 13 comes with the front end")
 def test_gradients_pass_by_the_key_of_a_masked_walk() -> None:
     def loss(x: Any, **options: Any) -> Any:
         states = [jax.random.key(0), jnp.zeros((BATCH, FEATURES))]

@@ -55,7 +55,6 @@ def test_the_largest_length_masks_nothing() -> None:
     [np.float64(1e-300), np.int64(2**32), np.uint64(2**63), np.complex128(1e-300j)],
     ids=["float64", "int64", "uint64", "complex128"],
 )
-@pytest.mark.xfail(strict=True, reason="the front end converts a mask before it asks for zeros")
 def test_a_mask_is_true_where_it_was_true(value: Any) -> None:
     mask = np.where(MASK, value, value.dtype.type(0))
     with np.errstate(all="ignore"):
