@@ -24,6 +24,16 @@ Body: TypeAlias = Callable[[Carry, list[Tensor]], tuple[Carry, list[Tensor]]]
 """One step of a loop: ``(carry, slices) -> (carry, outputs)``."""
 
 
+HandOut: TypeAlias = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+"""``(states, constants) -> (states, constants)``."""
+
+
+def _as_they_are(
+    states: list[Tensor], constants: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    return states, constants
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendInfo:
     """What polyrnn knows of a backend before anything of it is imported.
@@ -227,13 +237,15 @@ class Backend(ABC):
         """
         return x
 
-    def hand_out(self, states: list[Tensor]) -> list[Tensor]:
-        """Return the states that a step is given, so that it may write into them.
+    @property
+    def hand_out(self) -> HandOut:
+        """A function ``(states, constants) -> (states, constants)``: what a step is given.
 
-        A framework with tensors that can be written into returns copies here, or implements
-        `writes`. The default returns the states themselves.
+        It is called at each step with lists of tensors. A framework whose tensors can be written
+        into returns copies, so that a step may write into them, or implements `writes`. Constants
+        need not be copied where `read_only` protects them. The default returns what it is given.
         """
-        return states
+        return _as_they_are
 
     def read_only(self, x: Tensor) -> Tensor:
         """Return a tensor in a form that a step cannot write into, if there is one.

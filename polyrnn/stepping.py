@@ -47,12 +47,15 @@ class Step:
         self._backend = plan.backend
         self._kind = plan.backend.tensor_type
 
-    def put_together(self, slices: list[Tensor], states: list[Tensor]) -> tuple[Any, list[Any]]:
+    def put_together(
+        self, slices: list[Tensor], states: list[Tensor], constants: list[Any]
+    ) -> tuple[Any, list[Any]]:
         """Give the arguments of the step function.
 
         Args:
             slices: The leaves of the inputs, and whatever comes after them.
             states: The leaves of the states.
+            constants: The constants, each in its nest.
 
         Returns:
             The inputs, and the list of states and constants.
@@ -60,7 +63,7 @@ class Step:
         plan, unflatten = self._plan, self._backend.unflatten
         x = unflatten(plan.inputs_structure, slices[: len(plan.inputs)])
         handed = states if plan.plain_states else unflatten(plan.states_structure, states)
-        return x, [*handed, *plan.constants]
+        return x, [*handed, *constants]
 
     def read(self, result: Any) -> Results:
         """Take apart and check what the step function returned.
@@ -210,7 +213,7 @@ def make_body(plan: Plan, step: Step) -> Body:
         The body; its slices are those of `loop_inputs`.
     """
     backend = plan.backend
-    step_function, constants = _naming_what_it_wrote(plan), list(plan.constants)
+    step_function, constant_leaves = _naming_what_it_wrote(plan), plan.constant_leaves
     plain_arguments = plan.plain_inputs and plan.plain_states
     spec, specs = step.spec, step.specs
     select, hand_out, writes = backend.select, backend.hand_out, backend.writes
@@ -232,16 +235,22 @@ def make_body(plan: Plan, step: Step) -> Body:
         states, held = carry
         if masked:
             given = [
-                hand_out([state])[0] if mask is None else select(slices[mask], state, stand_in)
+                hand_out([state], [])[0][0]
+                if mask is None
+                else select(slices[mask], state, stand_in)
                 for state, (mask, stand_in) in zip(states, masking)  # noqa: B905 - slower
             ]
+            _, fixed = hand_out([], constant_leaves)
         else:
-            given = hand_out(states)
+            given, fixed = hand_out(states, constant_leaves)
             before = writes(given) if watched else None  # type: ignore[misc]  # watched: there is one
+        constants = plan.constants
+        if constant_leaves and fixed is not constant_leaves:
+            constants = backend.unflatten(plan.constants_structure, fixed)
         if plain_arguments:
             result = step_function(slices[0], given + constants)
         else:
-            result = step_function(*step.put_together(slices, given))
+            result = step_function(*step.put_together(slices, given, constants))
         if watched and writes(given) != before:  # type: ignore[misc]
             raise ValueError(_wrote_into(plan, "states", before, given))
         # Fast path: what is as it was at the first step needs neither flattening nor a check.

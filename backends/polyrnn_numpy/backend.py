@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from polyrnn import Backend
-from polyrnn.backend import Body, Carry
+from polyrnn.backend import Body, Carry, HandOut
 
 BLOCK = 32
 """How many time steps are copied or filled at once, which takes memory for as many."""
@@ -89,8 +89,9 @@ class NumpyBackend(Backend):
     def copy(self, x: Any) -> Any:
         return x.copy()
 
-    def hand_out(self, states: list[Any]) -> list[Any]:
-        return [state.copy() for state in states]
+    @property
+    def hand_out(self) -> HandOut:
+        return _copied_states
 
     def read_only(self, x: Any) -> Any:
         view = x[...]
@@ -99,6 +100,10 @@ class NumpyBackend(Backend):
 
     def devices(self) -> list[str]:
         return ["cpu"]
+
+
+def _copied_states(states: list[Any], constants: list[Any]) -> tuple[list[Any], list[Any]]:
+    return [state.copy() for state in states], constants
 
 
 class _Filled:

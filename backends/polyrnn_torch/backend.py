@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from polyrnn import Backend
-from polyrnn.backend import Body, Carry
+from polyrnn.backend import Body, Carry, HandOut
 from polyrnn_torch import registered_nodes
 from polyrnn_torch.compiled_loop import compiled_loop
-from polyrnn_torch.eager_loop import count_of_writes, eager_loop
+from polyrnn_torch.eager_loop import count_of_writes, eager_loop, hand_out_apart
 from polyrnn_torch.tracing import keep_in_one_piece
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
@@ -105,6 +105,10 @@ class TorchBackend(Backend):
     @property
     def writes(self) -> Callable[[Sequence[Any]], list[Any] | None] | None:
         return count_of_writes()
+
+    @property
+    def hand_out(self) -> HandOut:
+        return hand_out_apart if count_of_writes() is None else super().hand_out
 
     def copy(self, x: Any) -> Any:
         return x.clone()

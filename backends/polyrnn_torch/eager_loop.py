@@ -33,25 +33,23 @@ def eager_loop(
     Raises:
         ValueError: If the step wrote into an output of an earlier step.
     """
-    count = count_of_writes()
     carry = copied_carry(carry)
     steps = _steps(xs, reverse)
-    if count is None:
+    if count_of_writes() is None:
         return python_loop(_among_copies(body), carry, steps, torch.stack)
     # One list for the leaves of all steps, for what is done at each step takes time.
     collected: list[Any] = []
     counts: list[int] = []
     # Slices share one count of writes, so that torch refuses gradients once one of them was
-    # written into. A step that writes into its slices is found out at the first step.
+    # written into. So they are copied once a step wrote into one, and at the first step, of
+    # which nothing is known.
     copying = True
     outputs: list[Any] = []
     for slices in steps:
         if copying:
             slices = copies(slices)
-            carry, outputs = body(carry, slices)
-            copying = any(count(slices) or ())
-        else:
-            carry, outputs = body(carry, slices)
+        carry, outputs = body(carry, slices)
+        copying = any(map(_version, slices))
         try:
             counts.extend(map(_version, outputs))
         except RuntimeError:  # of tensors that were made in inference mode
@@ -80,6 +78,18 @@ def count_of_writes() -> Callable[[Sequence[Any]], list[int] | None] | None:
     if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():
         return None
     return _count_writes if torch._C._functorch.maybe_current_level() is None else None
+
+
+def hand_out_apart(states: list[Any], constants: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Return what a step may write into where torch counts no writes.
+
+    The loop copies what is put out, so that a state may be written into unless it is another
+    state, too. Constants are for all steps.
+    """
+    apart: list[Any] = []
+    for state in states:
+        apart.append(state.clone() if any(state is other for other in apart) else state)
+    return apart, copies(constants) if constants else constants
 
 
 def _count_writes(tensors: Sequence[Any]) -> list[int] | None:

@@ -128,7 +128,7 @@ def looked_up(xp: Any, table: Any) -> Step:
 def _rows_of(xp: Any, table: Any, indices: Any) -> Any:
     try:
         return table[indices]
-    except TypeError:  # not every framework indexes by tensors
+    except (IndexError, TypeError):  # not every framework indexes by tensors
         return xp.take(table, indices, axis=0)
 
 

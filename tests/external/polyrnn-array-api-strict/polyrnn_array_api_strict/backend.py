@@ -3,9 +3,10 @@
 from typing import Any, ClassVar
 
 import array_api_strict as xp
+import numpy as np
 
 from polyrnn import Backend, python_loop
-from polyrnn.backend import Body, Carry
+from polyrnn.backend import Body, Carry, HandOut
 
 
 class StrictBackend(Backend):
@@ -25,12 +26,22 @@ class StrictBackend(Backend):
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
         walk = range(xs[0].shape[0])
-        steps = ([x[t, ...] for x in xs] for t in (reversed(walk) if reverse else walk))
+        # Copies, because a step may write into what it is given.
+        steps = ([_copy(x[t, ...]) for x in xs] for t in (reversed(walk) if reverse else walk))
         return python_loop(body, carry, steps, xp.stack)
 
     def convert(self, value: Any, like: Any = None) -> Any:
+        if isinstance(value, np.ndarray):
+            value = value.astype(value.dtype.newbyteorder("="), copy=False)
         x = xp.asarray(value)
         return x if like is None else x.to_device(like.device)
+
+    def copy(self, x: Any) -> Any:
+        return _copy(x)
+
+    @property
+    def hand_out(self) -> HandOut:
+        return lambda states, constants: (list(map(_copy, states)), list(map(_copy, constants)))
 
     def nonzero(self, x: Any) -> Any:
         return x != xp.zeros_like(x)
@@ -53,3 +64,7 @@ class StrictBackend(Backend):
 
     def devices(self) -> list[str]:
         return [str(device) for device in xp.__array_namespace_info__().devices()]
+
+
+def _copy(x: Any) -> Any:
+    return xp.asarray(x, copy=True)
