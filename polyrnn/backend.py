@@ -281,7 +281,7 @@ class Backend(ABC):
         return x
 
     def fills_forward(self) -> bool:
-        """Tell whether outputs that masked steps repeat are filled in after the loop.
+        """Return whether outputs that masked steps repeat are filled in after the loop.
 
         `forward_fill` then saves a `select` at each step. That is quicker where the loop is
         one in Python, and slower where a compiler makes one kernel of a step.

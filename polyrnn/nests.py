@@ -40,12 +40,12 @@ NUMBER = (bool, int, float, complex)
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a value is a plain Python number (a bool is one)."""
+    """Return whether a value is a plain Python number (a bool is one)."""
     return isinstance(value, NUMBER)
 
 
 def is_number_list(value: Any) -> bool:
-    """Tell whether a value is a list of numbers, or of such lists: a tensor written out."""
+    """Return whether a value is a list of numbers, or of such lists: a tensor written out."""
     return (
         isinstance(value, list)
         and len(value) > 0

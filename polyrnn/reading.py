@@ -109,7 +109,7 @@ class Reader:
 
 
 def only(kind: Any, values: Any) -> bool:
-    """Tell whether all values are of a type, or of one of some types."""
+    """Return whether all values are of a type, or of one of some types."""
     # A plain loop: what each call does shows where steps are short, and this is done often.
     for value in values:  # noqa: SIM110
         if not isinstance(value, kind):

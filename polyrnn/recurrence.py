@@ -7,7 +7,8 @@ from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend, Tensor
 from polyrnn.plan import Plan, make_plan
 from polyrnn.selection import choose
-from polyrnn.stepping import Step, fills_forward, loop_inputs, make_body, watching_constants
+from polyrnn.stepping import Step, fills_forward, loop_inputs, make_body
+from polyrnn.writing import watching_constants
 
 
 @left_alone

@@ -50,12 +50,12 @@ class Sizes(NamedTuple):
 
 
 def sizes_agree(one: Any, other: Any) -> bool:
-    """Tell whether two sizes may be equal: those that are not plain integers may."""
+    """Return whether two sizes may be equal: those that are not plain integers may."""
     return not (isinstance(one, int) and isinstance(other, int)) or one == other
 
 
 def same_size(length: Any, time: Any) -> bool:
-    """Tell whether a length is the size of the time axis, reading no value out of a tensor."""
+    """Return whether a length is the size of the time axis, reading no value out of a tensor."""
     import numpy
 
     if isinstance(length, int | numpy.integer) and not isinstance(length, bool):

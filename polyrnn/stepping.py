@@ -1,6 +1,6 @@
 """The body of the loop: calls the step, holds it to its word, and applies the mask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -9,6 +9,7 @@ from polyrnn.backend import Backend, Body, Carry, Tensor
 from polyrnn.plan import Plan
 from polyrnn.reading import leaf_name, only
 from polyrnn.sizes import sizes_agree
+from polyrnn.writing import naming_constants, wrote_into
 
 # A tuple, because the union of two types would be made anew at each step.
 _SEQUENCE = (tuple, list)
@@ -213,7 +214,7 @@ def make_body(plan: Plan, step: Step) -> Body:
         The body; its slices are those of `loop_inputs`.
     """
     backend = plan.backend
-    step_function, constant_leaves = _naming_what_it_wrote(plan), plan.constant_leaves
+    step_function, constant_leaves = naming_constants(plan), plan.constant_leaves
     plain_arguments = plan.plain_inputs and plan.plain_states
     spec, specs = step.spec, step.specs
     select, hand_out, writes = backend.select, backend.hand_out, backend.writes
@@ -252,7 +253,7 @@ def make_body(plan: Plan, step: Step) -> Body:
         else:
             result = step_function(*step.put_together(slices, given, constants))
         if watched and writes(given) != before:  # type: ignore[misc]
-            raise ValueError(_wrote_into(plan, "states", before, given))
+            raise ValueError(wrote_into(plan, "states", before, given))
         # Fast path: what is as it was at the first step needs neither flattening nor a check.
         as_before = False
         if specs and type(result) is tuple and len(result) == 2:
@@ -283,101 +284,8 @@ def make_body(plan: Plan, step: Step) -> Body:
     return body
 
 
-def watching_constants(plan: Plan) -> Callable[[], None]:
-    """Return a function that checks that no step has written into a constant since.
-
-    Args:
-        plan: The plan of the call.
-
-    Returns:
-        A function that raises a `ValueError` if a constant was written into; it is named.
-    """
-    writes, constants = plan.backend.writes, plan.constant_leaves
-    before = writes(constants) if writes is not None else None
-
-    def check() -> None:
-        if before is not None and writes is not None and writes(constants) != before:
-            raise ValueError(_wrote_into(plan, "constants", before, constants))
-
-    return check
-
-
-def _wrote_into(
-    plan: Plan, called: str, before: list[Any] | None, tensors: Sequence[Tensor]
-) -> str:
-    """Return the message for the first of some tensors whose count of writes has changed."""
-    writes = plan.backend.writes
-    after = writes(tensors) if writes is not None else None
-    counts = enumerate(zip(before or [], after or [], strict=True))
-    position = next(position for position, (old, new) in counts if old != new)
-    structure = plan.states_structure if called == "states" else plan.constants_structure
-    return _written(plan, called, structure, position)
-
-
-def _written(plan: Plan, called: str, structure: Any, position: int) -> str:
-    name = leaf_name(plan.backend, called, structure, position)
-    return (
-        f"step_function wrote into {name}; it has to make a new tensor instead, "
-        "such as h = h + x for h += x"
-    )
-
-
-def _naming_what_it_wrote(plan: Plan) -> Callable[..., Any]:
-    """Return the step function, with an error that names the constant it tried to write into.
-
-    Where constants cannot be written into, the framework says only that something is
-    read-only.
-    """
-    if not plan.guards_constants:
-        return plan.step_function
-
-    def step_function(x: Any, states: list[Any]) -> Any:
-        try:
-            return plan.step_function(x, states)
-        except ValueError as error:
-            position = None
-            if _is_of_writing(error):
-                position = _written_constant(plan, x, states[: -len(plan.constants)])
-            if position is None:
-                raise
-            text = _written(plan, "constants", plan.constants_structure, position)
-            raise ValueError(text) from error
-
-    return step_function
-
-
-def _is_of_writing(error: ValueError) -> bool:
-    return "read-only" in str(error)
-
-
-def _written_constant(plan: Plan, x: Any, states: list[Any]) -> int | None:
-    """Return the position of the constant that a step tries to write into, if it is one.
-
-    The step is called again, with all constants copied but for one, and first with all.
-    """
-    backend, constants = plan.backend, plan.constant_leaves
-
-    def fails(read_only: int | None) -> bool:
-        trial = [
-            constant if position == read_only else backend.copy(constant)
-            for position, constant in enumerate(constants)
-        ]
-        nests_of_trial = backend.unflatten(plan.constants_structure, trial)
-        try:
-            plan.step_function(x, [*states, *nests_of_trial])
-        except ValueError as error:
-            return _is_of_writing(error)
-        except Exception:  # what else the step raises in a trial does not matter
-            return False
-        return False
-
-    if fails(None):
-        return None
-    return next(filter(fails, range(len(constants))), None)
-
-
 def fills_forward(plan: Plan) -> bool:
-    """Tell whether the outputs that masked steps repeat are filled in after the loop.
+    """Return whether the outputs that masked steps repeat are filled in after the loop.
 
     The first output is then zeros where it is masked, and stands for all that come
     before the first valid one.

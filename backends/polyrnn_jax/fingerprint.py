@@ -119,7 +119,7 @@ def fingerprint(jaxpr: Jaxpr) -> Hashable:
 
 
 def is_lasting(key: Hashable) -> bool:
-    """Tell whether all that a fingerprint tells apart by identity stays alive in any case.
+    """Return whether all that a fingerprint tells apart by identity stays alive in any case.
 
     Args:
         key: What `fingerprint` gave.
@@ -131,7 +131,7 @@ def is_lasting(key: Hashable) -> bool:
 
 
 def may_hold_tracers(key: Hashable, ended: Container[Any] = ()) -> bool:
-    """Tell whether what a fingerprint stands for may depend on more than its arguments.
+    """Return whether what a fingerprint stands for may depend on more than its arguments.
 
     A derivative rule that a user has written may close over a tracer without showing it in
     the jaxpr. While such a trace lasts the rule must not be taken out of it and compiled.
@@ -268,7 +268,7 @@ def _by_identity(value: Any) -> Hashable:
 
 
 def _is_named(value: Any) -> bool:
-    """Tell whether a module has an object under some name, itself or wrapped by another."""
+    """Return whether a module has an object under some name, itself or wrapped by another."""
     if isinstance(value, Enum):
         value = type(value)
     module = sys.modules.get(str(getattr(value, "__module__", "")))
@@ -283,7 +283,7 @@ def _is_named(value: Any) -> bool:
 
 
 def _is_namespace(value: Any) -> bool:
-    """Tell whether a dict is the one of a module that can be imported."""
+    """Return whether a dict is the one of a module that can be imported."""
     if type(value) is not dict:
         return False
     module = sys.modules.get(value.get("__name__", ""))

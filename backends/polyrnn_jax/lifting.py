@@ -39,7 +39,7 @@ def lifted(closed: ClosedJaxpr, arguments: list[Any]) -> ClosedJaxpr:
 
 
 def _holds_arrays(eqn: JaxprEqn) -> bool:
-    """Tell whether an equation is a function that holds arrays, or a scan of such ones."""
+    """Return whether an equation is a function that holds arrays, or a scan of such ones."""
     inner = eqn.params.get("jaxpr")
     if not isinstance(inner, ClosedJaxpr) or not _can_be_written_out(eqn):
         return False

@@ -104,13 +104,13 @@ def _is_differentiated(leaves: list[Any]) -> bool:
 
 @constant_in_traces
 def _is_transformed() -> bool:
-    """Tell whether a transformation of torch.func is being traced, which may differentiate."""
+    """Return whether a transformation of torch.func is being traced, which may differentiate."""
     return torch._C._functorch.maybe_current_level() is not None
 
 
 @constant_in_traces
 def _is_sharded(kind: type) -> bool:
-    """Tell whether tensors of a type are sharded over devices, which no scan takes."""
+    """Return whether tensors of a type are sharded over devices, which no scan takes."""
     # Nobody has such a tensor who has not imported this, which takes long.
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and issubclass(kind, module.DTensor)

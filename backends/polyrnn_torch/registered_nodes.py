@@ -39,7 +39,7 @@ def _any_node(leaves: list[Any]) -> bool:
 
 @constant_in_traces
 def _becomes_node(kind: type) -> bool:
-    """Tell whether a type that was a leaf is one no longer, because torch knows it as a node."""
+    """Return whether a type that was a leaf is one no longer, because torch knows it as a node."""
     if kind not in _pytree.SUPPORTED_NODES:
         return False
     with _lock:

@@ -21,7 +21,7 @@ class Host:
 
 
 def is_node(tree: Any) -> bool:
-    """Tell whether something holds children, or is `None`, which has neither child nor value."""
+    """Return whether something holds children, or is `None`, which has neither child nor value."""
     return tree is None or isinstance(tree, list | tuple | dict | Pair)
 
 

@@ -197,7 +197,7 @@ OTHERS = [
         "What was written into is not named.",
         "writing-constant",
         stepping,
-        "_naming_what_it_wrote",
+        "naming_constants",
         lambda _: lambda made: made.step_function,
     ),
     (

@@ -47,7 +47,7 @@ def load(backend: str, reference: str) -> Peer:
 
 
 def holds(peer: Peer, row: Row) -> bool:
-    """Tell whether a peer passes a row of the conformance table, eagerly."""
+    """Return whether a peer passes a row of the conformance table, eagerly."""
     mode = peer.harness.modes[0]
     try:
         if isinstance(row, Check):

@@ -219,7 +219,7 @@ def test_exported_steps_may_write(strict: bool) -> None:
 
 
 def counted(x: Any) -> bool:
-    """Tell whether the backend sees that a tensor is written into."""
+    """Return whether the backend sees that a tensor is written into."""
     writes = TorchBackend().writes
     before = None if writes is None else writes([x])
     if writes is None or before is None:

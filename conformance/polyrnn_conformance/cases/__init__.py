@@ -10,6 +10,7 @@ from polyrnn_conformance.cases import (
     nested_walks,
     outputs,
     padding,
+    pairs,
     refused_arguments,
     refused_steps,
     structure,
@@ -25,6 +26,7 @@ CASES: tuple[Case, ...] = (
     *masking.ROWS,
     *lengths.ROWS,
     *padding.ROWS,
+    *pairs.ROWS,
     *dtypes.ROWS,
     *empty.ROWS,
 )
