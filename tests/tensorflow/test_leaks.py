@@ -1,0 +1,39 @@
+"""Eager calls on TensorFlow leave nothing behind, with gradients and without."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from leaks import WAYS, alive_after, growth_of, walk
+
+ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+trained_or_not = pytest.mark.parametrize("trained", [False, True])
+
+
+def run(weight: Any, *, trained: bool, **way: Any) -> None:
+    with tf.GradientTape() as tape:
+        tape.watch(weight)
+        results = walk(tf.convert_to_tensor, weight, **way)
+        loss = None if results is None else tf.reduce_sum(results[0]["y"])
+    if trained and loss is not None:
+        assert tape.gradient(loss, weight) is not None
+
+
+def weight(number: int = 0) -> Any:
+    return tf.fill([3], 0.5 + number)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@trained_or_not
+@ways
+def test_what_a_step_closes_over_is_freed(way: dict[str, Any], trained: bool, fails: bool) -> None:
+    assert alive_after(partial(run, trained=trained, fails=fails, **way), weight) == 0
+
+
+@trained_or_not
+@ways
+def test_hundreds_of_calls_leave_nothing_behind(way: dict[str, Any], trained: bool) -> None:
+    objects, megabytes = growth_of(partial(run, weight(), trained=trained, **way), 300)
+    assert objects < 300
+    assert megabytes < 3
