@@ -86,7 +86,7 @@ class Reader:
             )
         cause: Exception | None = None
         try:
-            tensor = self.backend.convert(_array_if_list(value), self.like)
+            tensor = self.backend.convert(_neutral(self.backend, value), self.like)
             if self.backend.dtype_name(tensor).startswith(NUMBER_KINDS):
                 return tensor
         except Exception as error:
@@ -147,7 +147,13 @@ def written_out(argument: str, tree: Any) -> Any:
         raise ValueError(f"{argument}: expected lists of equal length") from error
 
 
-def _array_if_list(value: Any) -> Any:
+def _neutral(backend: Backend, value: Any) -> Any:
+    """Return a list as an array, and an array in the byte order of this machine."""
     import numpy
 
-    return numpy.asarray(value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        value = numpy.asarray(value)
+    # Where a compiler traces arrays nothing is known of their dtypes.
+    if isinstance(value, numpy.ndarray) and backend.reads_arrays() and not value.dtype.isnative:
+        value = value.astype(value.dtype.newbyteorder("="))
+    return value

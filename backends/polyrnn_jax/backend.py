@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax, tree_util
 
 from polyrnn import Backend, python_loop
@@ -74,8 +73,6 @@ class JaxBackend(Backend):
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
-        if isinstance(value, np.ndarray) and not value.dtype.isnative:
-            value = value.astype(value.dtype.newbyteorder("="))
         tensor = jnp.asarray(value)
         if like is None or isinstance(tensor, jax.core.Tracer) or isinstance(like, jax.core.Tracer):
             return tensor

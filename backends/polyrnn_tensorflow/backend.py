@@ -83,9 +83,6 @@ class TensorFlowBackend(Backend):
         return graph_loop(body, carry, xs, reverse)
 
     def convert(self, value: Any, like: Any = None) -> Any:
-        if isinstance(value, np.ndarray) and not value.dtype.isnative:
-            # A graph cannot hold the bytes as they are.
-            value = value.astype(value.dtype.newbyteorder("="))
         tensor = tf.convert_to_tensor(value)
         if like is None or not tf.executing_eagerly() or tensor.device == like.device:
             return tensor

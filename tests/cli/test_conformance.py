@@ -147,7 +147,8 @@ class TestWrong:
         for rule, row in rows(facts).items():
             counts = [str(row[what]) for what in ("passed", "failed", "left_out")]
             assert [str(rule), *row["name"].split(), *counts] in table
-        assert lines[-1].startswith(f"faulty:Faulty did not pass: {facts['failed']} cases")
+        cases = facts["passed"] + facts["failed"]
+        assert lines[-1].startswith(f"faulty:Faulty did not pass: {cases} cases")
 
     def test_the_whole_story_on_request(self, run: Run) -> None:
         arguments = ("faulty:Faulty", "--", "-k", "test_case and backwards")

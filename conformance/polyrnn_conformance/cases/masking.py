@@ -31,19 +31,20 @@ def rank_changes(xp: Any) -> Step:
     return step
 
 
-def counter(xp: Any) -> Step:
+def counter(xp: Any, one: Any, half: Any) -> Step:
     """Count the steps in a state of rank 0, and weigh the input by a second one that decays."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, count, decay = states
         total = total + x * decay
-        return total - x, [total, count + 1, decay * 0.5]
+        return total - x, [total, count + one, decay * half]
 
     return step
 
 
 COUNTER: dict[str, Any] = {
     "step": counter,
+    "weights": (np.array(1, "int32"), np.array(0.5, "float32")),
     "initial_states": [S, np.array(3, "int32"), np.array(1.5, "float32")],
 }
 

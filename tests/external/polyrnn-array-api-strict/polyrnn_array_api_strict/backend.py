@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 import array_api_strict as xp
-import numpy as np
 
 from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry, HandOut
@@ -26,22 +25,19 @@ class StrictBackend(Backend):
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
         walk = range(xs[0].shape[0])
-        # Copies, because a step may write into what it is given.
-        steps = ([_copy(x[t, ...]) for x in xs] for t in (reversed(walk) if reverse else walk))
+        steps = ([self.copy(x[t, ...]) for x in xs] for t in (reversed(walk) if reverse else walk))
         return python_loop(body, carry, steps, xp.stack)
 
     def convert(self, value: Any, like: Any = None) -> Any:
-        if isinstance(value, np.ndarray):
-            value = value.astype(value.dtype.newbyteorder("="), copy=False)
         x = xp.asarray(value)
         return x if like is None else x.to_device(like.device)
 
     def copy(self, x: Any) -> Any:
-        return _copy(x)
+        return xp.asarray(x, copy=True)
 
     @property
     def hand_out(self) -> HandOut:
-        return lambda states, constants: (list(map(_copy, states)), list(map(_copy, constants)))
+        return lambda *tensors: tuple(list(map(self.copy, each)) for each in tensors)
 
     def nonzero(self, x: Any) -> Any:
         return x != xp.zeros_like(x)
@@ -51,9 +47,8 @@ class StrictBackend(Backend):
         return xp.broadcast_to(steps[:, None] < xp.astype(lengths, steps.dtype), like.shape[:2])
 
     def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
-        if reverse:
-            return mask.shape[0] - 1 - self.first_true(xp.flip(mask, axis=0))
-        return xp.argmax(xp.astype(mask, xp.int8), axis=0)
+        steps = xp.argmax(xp.astype(xp.flip(mask, axis=0) if reverse else mask, xp.int8), axis=0)
+        return mask.shape[0] - 1 - steps if reverse else steps
 
     def take(self, x: Any, steps: Any) -> Any:
         steps = xp.reshape(steps, (1, -1) + (1,) * (x.ndim - 2))
@@ -64,7 +59,3 @@ class StrictBackend(Backend):
 
     def devices(self) -> list[str]:
         return [str(device) for device in xp.__array_namespace_info__().devices()]
-
-
-def _copy(x: Any) -> Any:
-    return xp.asarray(x, copy=True)
