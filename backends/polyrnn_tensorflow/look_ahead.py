@@ -126,8 +126,11 @@ def _copy_without_effects(graph: Any, sizes: list[Any], given: dict[str, Any]) -
         for operation in operations or []
         for tensor in operation.inputs
     }
+    # TensorFlow forgets the functions of a graph that is no more, and the copies call them.
+    surrounding: Any = tf.compat.v1.get_default_graph()
+    surrounding.polyrnn_looked_ahead = [*getattr(surrounding, "polyrnn_looked_ahead", []), graph]
     # What a function closes over stands outside of it, be it in a graph or not.
-    capture = getattr(tf.compat.v1.get_default_graph(), "capture", tf.convert_to_tensor)
+    capture = getattr(surrounding, "capture", tf.convert_to_tensor)
     copies = iter(
         tf.graph_util.import_graph_def(
             copied,

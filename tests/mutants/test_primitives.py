@@ -173,15 +173,6 @@ PRIMITIVES = {
             "lengths-tensor",
             lambda right: lambda self, lengths, like: right(self, lengths + len(like), like),
         ),
-        (
-            "Time steps are counted in the dtype of the lengths.",
-            "lengths-int8-of-many-steps",
-            lambda _: (
-                lambda self, lengths, like: np.broadcast_to(
-                    np.arange(len(like)).astype(lengths.dtype)[:, None] < lengths, like.shape[:2]
-                )
-            ),
-        ),
     ],
     "native": [
         (
@@ -191,7 +182,7 @@ PRIMITIVES = {
         ),
         (
             "It turns the bytes, and leaves the dtype.",
-            "neutral-byte-order-lengths",
+            "neutral-byte-order-float32",
             lambda _: lambda self, x: x if x.dtype.isnative else x.byteswap(),
         ),
         (

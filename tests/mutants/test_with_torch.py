@@ -226,6 +226,17 @@ MUTANTS = [
         lambda right: lambda self, x, steps: right(self, x, steps) if x.numel() else x[:0],
     ),
     Mutant(
+        "Time steps are counted in the dtype of the lengths.",
+        "lengths-int8-of-many-steps",
+        TorchBackend,
+        "length_mask",
+        lambda _: (
+            lambda self, lengths, like: (
+                torch.arange(len(like)).to(lengths.dtype)[:, None] < lengths
+            ).expand(like.shape[:2])
+        ),
+    ),
+    Mutant(
         "Masking multiplies.",
         "padding-nan-right",
         TorchBackend,

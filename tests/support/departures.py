@@ -141,12 +141,9 @@ DEPARTURES = {
         13,
         "A state of rank 0 becomes one of shape (batch, 1) or fails where steps are masked.",
         lambda call: (
-            call.is_masked
-            and any(not leaf.batched for leaf in leaves_of(list(call.states)))
-            and (call.mask is not None or _by_length(call))
+            call.is_masked and any(not leaf.batched for leaf in leaves_of(list(call.states)))
         ),
         replace(MASKED, states=(FLOAT, Leaf("float32", (), batched=False))),
-        ValueError,
     ),
     "output without batch": Departure(
         3,
