@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+before_calls: list[Callable[[], None]] = []
+"""Functions of backends to call before the arguments of a call are read, as plain Python also
+where torch.compile traces the call."""
+
 HOME = "polyrnn"
 """The distribution whose claim to a name goes before the claims of others."""
 

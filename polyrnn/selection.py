@@ -267,6 +267,8 @@ choice by the registry that loaded a backend by its name, and by a block of `use
 @registry.constant_in_traces
 def _say(backend: str | None) -> str | None:
     """Answer with the key of what is said outright; with `None` where nothing is."""
+    for function in registry.before_calls:
+        function()
     if backend is not None:
         return _named(backend, _BY_ARGUMENT)
     block = _innermost()

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import optree
-import torch
 from torch.utils import _pytree
 
 from polyrnn import nests
-from polyrnn.registry import constant_in_traces
+from polyrnn.registry import before_calls, constant_in_traces
 
 _lock = threading.Lock()
+_counted: list[int] = [0]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
@@ -23,35 +23,34 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     Returns:
         The leaves and the structure, as `polyrnn.nests.flatten` gives them.
     """
-    leaves, structure = nests.flatten(tree)
-    while _any_node(leaves):
-        leaves, structure = nests.flatten(tree)
-    return leaves, structure
-
-
-def _any_node(leaves: list[Any]) -> bool:
-    # A plain loop: this is done at each step, where it shows.
-    for leaf in leaves:  # noqa: SIM110
-        if not isinstance(leaf, torch.Tensor) and _becomes_node(type(leaf)):
-            return True
-    return False
+    register_nodes()
+    return nests.flatten(tree)
 
 
 @constant_in_traces
-def _becomes_node(kind: type) -> bool:
-    """Return whether a type that was a leaf is one no longer, because torch knows it as a node."""
-    if kind not in _pytree.SUPPORTED_NODES:
-        return False
+def register_nodes() -> None:
+    """Make optree know every type that is registered with torch.
+
+    It is called before a call is read: torch.compile looks into the registry of optree once
+    for each function that it compiles, and would not see what is registered while it traces.
+    """
+    if len(_pytree.SUPPORTED_NODES) == _counted[0]:
+        return
     with _lock:
-        if optree.register_pytree_node.get(kind, namespace=nests.NAMESPACE) is None:
-            optree.register_pytree_node(
-                kind,
-                _take_apart(kind),
-                _put_together(kind),
-                path_entry_type=_Key,
-                namespace=nests.NAMESPACE,
-            )
-    return True
+        kinds = [kind for kind in _pytree.SUPPORTED_NODES if isinstance(kind, type)]
+        for kind in kinds:
+            if optree.register_pytree_node.get(kind, namespace=nests.NAMESPACE) is None:
+                optree.register_pytree_node(
+                    kind,
+                    _take_apart(kind),
+                    _put_together(kind),
+                    path_entry_type=_Key,
+                    namespace=nests.NAMESPACE,
+                )
+        _counted[0] = len(_pytree.SUPPORTED_NODES)
+
+
+before_calls.append(register_nodes)
 
 
 class _Key(optree.PyTreeEntry):
