@@ -35,5 +35,6 @@ def test_what_a_step_closes_over_is_freed(way: dict[str, Any], trained: bool, fa
 @ways
 def test_hundreds_of_calls_leave_nothing_behind(way: dict[str, Any], trained: bool) -> None:
     objects, megabytes = growth_of(partial(run, weight(), trained=trained, **way), 300)
-    assert objects < 300
-    assert megabytes < 3
+    # One object a call would be more; what other tests left behind may be collected meanwhile.
+    assert objects < 270
+    assert megabytes < 10

@@ -34,5 +34,6 @@ def test_what_a_step_closes_over_is_freed(way: dict[str, Any], trained: bool, fa
 def test_a_thousand_calls_leave_nothing_behind(way: dict[str, Any], trained: bool) -> None:
     call = partial(run, weight(trained=trained), trained=trained, **way)
     objects, megabytes = growth_of(call, 1000)
-    assert objects < 300
-    assert megabytes < 3
+    # One object a call would be more; what other tests left behind may be collected meanwhile.
+    assert objects < 900
+    assert megabytes < 10
