@@ -117,13 +117,14 @@ def make_plan(
     if time_mask is not None:
         named = "mask" if mask is not None else "input_length"
         check_masked_states(backend, named, states, states_structure, sizes)
-        batched = [state for state in states if not belongs_to_walk(backend, state)]
-        pairs = pairs_backward if flags["go_backwards"] else pairs_forward
-        xs, found = backend.fused(pairs, time_mask, xs, batched)
-        remaining = iter(found)
-        stand_ins = [
-            None if belongs_to_walk(backend, state) else next(remaining) for state in states
+        of_walk = [belongs_to_walk(backend, state) for state in states]
+        of_samples = [
+            state for state, is_of_walk in zip(states, of_walk, strict=True) if not is_of_walk
         ]
+        pairs = pairs_backward if flags["go_backwards"] else pairs_forward
+        xs, found = backend.fused(pairs, time_mask, xs, of_samples)
+        remaining = iter(found)
+        stand_ins = [None if is_of_walk else next(remaining) for is_of_walk in of_walk]
 
     return Plan(
         backend=backend,

@@ -75,11 +75,11 @@ class NumpyBackend(Backend):
         # Of the rows of one sample, the last one that is not masked has the greatest number.
         latest = np.arange(batch)
         for start in range(0, time, BLOCK):
-            block = slice(start, start + BLOCK)
-            numbers = np.arange(start * batch, min(start + BLOCK, time) * batch)
-            sources = np.where(mask[block], numbers.reshape(mask[block].shape), latest)
+            valid = mask[start : start + BLOCK]
+            first, end = start * batch, (start + len(valid)) * batch
+            sources = np.where(valid, np.arange(first, end).reshape(valid.shape), latest)
             np.maximum.accumulate(sources, out=sources)
-            rows[numbers] = rows.take(sources.reshape(-1), axis=0)
+            rows[first:end] = rows.take(sources.reshape(-1), axis=0)
             latest = sources[-1]
         return rows.reshape(x.shape)
 

@@ -19,7 +19,7 @@ from torch.fx.experimental.symbolic_shapes import has_static_value
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn.registry import constant_in_traces
-from polyrnn_torch.eager_loop import copied_carry, copies
+from polyrnn_torch.eager_loop import copied_carry, copies, is_transformed
 
 
 def compiled_loop(
@@ -97,15 +97,9 @@ def _is_differentiated(leaves: list[Any]) -> bool:
     """
     if torch.compiler.is_exporting():
         return False
-    if _is_transformed():
+    if is_transformed():
         return True
     return torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
-
-
-@constant_in_traces
-def _is_transformed() -> bool:
-    """Return whether a transformation of torch.func is being traced, which may differentiate."""
-    return torch._C._functorch.maybe_current_level() is not None
 
 
 @constant_in_traces

@@ -14,6 +14,7 @@ import torch
 
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
+from polyrnn.registry import constant_in_traces
 
 
 def eager_loop(
@@ -75,9 +76,15 @@ def count_of_writes() -> Callable[[Sequence[Any]], list[int] | None] | None:
     It counts none while it compiles, in inference mode, and under some transformations of
     torch.func. The function returns `None` for tensors that were made in inference mode.
     """
-    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():
+    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled() or is_transformed():
         return None
-    return _count_writes if torch._C._functorch.maybe_current_level() is None else None
+    return _count_writes
+
+
+@constant_in_traces
+def is_transformed() -> bool:
+    """Return whether a transformation of torch.func is under way."""
+    return torch._C._functorch.maybe_current_level() is not None
 
 
 def hand_out_apart(states: list[Any], constants: list[Any]) -> tuple[list[Any], list[Any]]:

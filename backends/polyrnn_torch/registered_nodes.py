@@ -37,8 +37,11 @@ def register_nodes() -> None:
     if len(_pytree.SUPPORTED_NODES) == _counted[0]:
         return
     with _lock:
-        kinds = [kind for kind in _pytree.SUPPORTED_NODES if isinstance(kind, type)]
+        # Another thread may register a type meanwhile, which is for the next call then.
+        kinds = list(_pytree.SUPPORTED_NODES)
         for kind in kinds:
+            if not isinstance(kind, type):
+                continue
             if optree.register_pytree_node.get(kind, namespace=nests.NAMESPACE) is None:
                 optree.register_pytree_node(
                     kind,
@@ -47,7 +50,7 @@ def register_nodes() -> None:
                     path_entry_type=_Key,
                     namespace=nests.NAMESPACE,
                 )
-        _counted[0] = len(_pytree.SUPPORTED_NODES)
+        _counted[0] = len(kinds)
 
 
 before_calls.append(register_nodes)
