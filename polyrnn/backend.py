@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from types import ModuleType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from polyrnn import nests
 
@@ -22,16 +22,6 @@ Carry: TypeAlias = tuple[list[Tensor] | None, ...]
 
 Body: TypeAlias = Callable[[Carry, list[Tensor]], tuple[Carry, list[Tensor]]]
 """One step of a loop: ``(carry, slices) -> (carry, outputs)``."""
-
-
-HandOut: TypeAlias = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
-"""``(states, constants) -> (states, constants)``."""
-
-
-def _as_they_are(
-    states: list[Tensor], constants: list[Tensor]
-) -> tuple[list[Tensor], list[Tensor]]:
-    return states, constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,30 +63,64 @@ class BackendInfo:
             raise TypeError(f"modules: expected a tuple of names, got {self.modules!r}")
 
 
-_SPEC = attrgetter("__class__", "dtype", "shape")
+_TENSOR_KEY = attrgetter("__class__", "dtype", "shape")
+
+
+class Nests(Protocol):
+    """How nests of tensors are taken apart; the module `polyrnn.nests` is one."""
+
+    def flatten(self, tree: Any, /) -> tuple[list[Any], Any]:
+        """Return the leaves of a nest and its structure, which can be compared."""
+
+    def unflatten(self, structure: Any, leaves: Sequence[Any], /) -> Any:
+        """Return the nest of a structure with other leaves."""
+
+    def paths(self, structure: Any, /) -> list[str]:
+        """Return for each leaf the expression that reaches it, such as ``['a'][0]``."""
+
+
+class Writing(NamedTuple):
+    """How a framework whose tensors can be written into keeps steps from doing harm.
+
+    A step that writes into what it is given either gets tensors of its own, or the call is
+    refused with an error that names what was written into.
+
+    Args:
+        hand_out: Returns for the states what a step is given in their place, at each step:
+            copies, where the step may write into them. `None` hands out the states themselves.
+        read_only: Returns a constant in a form that cannot be written into, once for each
+            call. Where it is `None` and there are no `counts`, each step is given copies of
+            the constants.
+        counts: Returns for each of some tensors a count of the writes into it, or `None` for
+            tensors whose writes are not counted. Called twice at each step.
+    """
+
+    hand_out: Callable[[list[Tensor]], list[Tensor]] | None = None
+    read_only: Callable[[Tensor], Tensor] | None = None
+    counts: Callable[[Sequence[Tensor]], list[Any] | None] | None = None
 
 
 class Backend(ABC):
     """Computes for one framework; decides nothing about what `polyrnn.rnn` means.
 
-    A subclass names the type of its tensors and the module of its functions, and
-    implements the three primitives (`transpose`, `select`, `loop`) and the facts
-    about tensors that cannot be asked by operators. Everything it is handed is
-    already checked: leaves are tensors of the framework, time is the first axis
-    and batch the second, and masks are boolean with shape ``(time, batch)``.
+    A subclass must name the type of its tensors and a namespace, and implement the methods
+    that are abstract: the three primitives `transpose`, `select` and `loop`, and what else a
+    masked call needs. All other methods have defaults. Some are facts about tensors, to be
+    changed where a framework differs from NumPy. The rest is optional, for speed or memory;
+    each says when it pays.
+
+    Everything that a backend is handed is checked already: leaves are tensors of the
+    framework, time is the first axis and batch the second, and masks are boolean with shape
+    ``(time, batch)``.
     """
 
     tensor_type: ClassVar[type[Any] | tuple[type[Any], ...]]
     """The type, or types, whose instances are tensors of the framework."""
 
     namespace: ClassVar[ModuleType]
-    """The module in which a step finds ``tanh``, ``exp``, ``matmul`` and ``where``."""
+    """The module in which a step finds ``tanh``, ``exp``, ``matmul``, ``where``, ``ones_like``."""
 
-    expands_masks: ClassVar[bool] = True
-    """Whether `select` is quicker with a mask expanded once to the rank of the tensor.
-
-    `False` where it picks whole rows as quickly by a mask that has the batch axis only.
-    """
+    # The three primitives.
 
     @abstractmethod
     def transpose(self, x: Tensor) -> Tensor:
@@ -104,7 +128,7 @@ class Backend(ABC):
 
     @abstractmethod
     def select(self, mask: Tensor, on_true: Tensor, on_false: Tensor | None = None) -> Tensor:
-        """Pick per sample: where the mask is true the first tensor, elsewhere the second.
+        """Return the first tensor where the mask is true, and the second elsewhere.
 
         Args:
             mask: Boolean; its axes are the leading axes of `on_true`, its shape
@@ -141,9 +165,11 @@ class Backend(ABC):
             order of the walk.
         """
 
+    # What else has to be written: making tensors, and what masked calls need.
+
     @abstractmethod
     def convert(self, value: Any, like: Tensor | None = None) -> Tensor:
-        """Make a tensor of a NumPy array, a Python number or the framework's own variable.
+        """Return a tensor made of a NumPy array, a Python number or the framework's variable.
 
         Args:
             value: What to convert; a tensor of the framework is accepted too.
@@ -154,20 +180,13 @@ class Backend(ABC):
             A tensor with the dtype of `value`; Python numbers get the framework's default.
         """
 
-    def native(self, x: Tensor) -> Tensor:
-        """Return what the framework computes with: the tensor itself, or the same in its own form.
-
-        NumPy, whose arrays may have the byte order of another machine, makes it that of this one.
-        """
-        return x
-
     @abstractmethod
     def nonzero(self, x: Tensor) -> Tensor:
-        """Tell element by element what is not zero, as a boolean tensor."""
+        """Return element by element whether it is not zero, as a boolean tensor."""
 
     @abstractmethod
     def length_mask(self, lengths: Tensor, like: Tensor) -> Tensor:
-        """Tell which time steps lie before the end of each sample.
+        """Return which time steps lie before the end of each sample.
 
         Args:
             lengths: Integers of shape ``(batch,)`` or ``()``.
@@ -178,55 +197,55 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def first_true(self, mask: Tensor, *, reverse: bool = False) -> Tensor:
-        """Return the index of the first true element along the first axis.
+    def take_first(self, mask: Tensor, xs: list[Tensor], *, reverse: bool = False) -> list[Tensor]:
+        """Return the entries of tensors at the first time step at which a mask is true.
 
         Args:
-            mask: Boolean, of shape ``(time, batch)``.
-            reverse: Return the index of the last true element instead.
+            mask: Boolean, of shape ``(time, batch)``; `batch` is at least 1.
+            xs: Tensors of shape ``(time, batch, ...)``.
+            reverse: Take the last time step at which the mask is true instead.
 
         Returns:
-            Integers of shape ``(batch,)``; any index that exists where nothing is true.
+            ``x[steps[b], b]`` for each sample `b` of each tensor, of shape ``(batch, ...)``.
+            Where the mask of a sample is never true, any time step will do, the same for
+            all tensors.
         """
 
-    @abstractmethod
-    def take(self, x: Tensor, steps: Tensor) -> Tensor:
-        """Pick one time step per sample.
+    # Facts about tensors. The defaults fit a framework that is like NumPy.
 
-        Args:
-            x: A tensor of shape ``(time, batch, ...)``.
-            steps: Integers of shape ``(batch,)``, as `first_true` returns them.
+    nests: Nests = nests
+    """How nests are taken apart; a framework may bring its own, so that what its users
+    registered with it is a nest."""
 
-        Returns:
-            ``x[steps[b], b]`` for each sample, of shape ``(batch, ...)``.
+    def shape(self, x: Tensor) -> tuple[Any, ...] | None:
+        """Return the static shape: integers where known, else `None` or a symbolic dimension.
+
+        `None` instead of a tuple says that not even the rank is known.
         """
+        return tuple(x.shape)
 
-    def new_axis(self, x: Tensor) -> Tensor:
-        """Insert a second axis, of size 1."""
-        return x[:, None, ...]
+    def dtype_name(self, x: Tensor) -> str:
+        """Return the name of the dtype as NumPy has it: ``float32``, ``bfloat16``, ``bool``."""
+        return str(x.dtype)
 
-    def fused(self, function: Callable[..., Any], *tensors: Any) -> Any:
-        """Call ``function(self, *tensors)``, which does several things with small tensors.
+    def flip(self, x: Tensor) -> Tensor:
+        """Reverse the first axis."""
+        return x[::-1, ...]
 
-        A framework that takes long to dispatch an operation may compile them together.
-        The function is one of a few that are always the same objects; it takes and returns
-        tensors and lists of tensors.
+    def detach(self, x: Tensor) -> Tensor:
+        """Return the same values with no gradient; the tensor itself where there are none."""
+        return x
+
+    def devices(self) -> list[str]:
+        """Return the devices that a tensor may be on, by the framework's names, if it has any."""
+        return []
+
+    def reads_arrays(self) -> bool:
+        """Whether it is known what a NumPy array holds, and its dtype.
+
+        Not where a compiler traces the array. What is known of a mask and of lengths is checked.
         """
-        return function(self, *tensors)
-
-    def fill(self, x: Tensor, mask: Tensor, stand_in: Tensor) -> Any:
-        """Return an input whose masked entries are replaced.
-
-        Args:
-            x: A tensor of shape ``(time, batch, ...)``.
-            mask: Boolean, of shape ``(time, batch)``.
-            stand_in: What to put where the mask is false, of shape ``(batch, ...)``.
-
-        Returns:
-            Something that the `loop` of this backend takes as one of its `xs`: a tensor, or
-            a form that replaces entries while the loop reads them, which saves a copy.
-        """
-        return self.select(mask, x, stand_in)
+        return True
 
     def copy(self, x: Tensor) -> Tensor:
         """Return the values of a tensor in memory of their own.
@@ -238,106 +257,58 @@ class Backend(ABC):
         return x
 
     @property
-    def hand_out(self) -> HandOut:
-        """A function ``(states, constants) -> (states, constants)``: what a step is given.
+    def writing(self) -> Writing | None:
+        """How steps are kept from writing into what others hold.
 
-        It is called at each step with lists of tensors. A framework whose tensors can be written
-        into returns copies, so that a step may write into them, or implements `writes`. Constants
-        need not be copied where `read_only` protects them. The default returns what it is given.
-        """
-        return _as_they_are
-
-    def read_only(self, x: Tensor) -> Tensor:
-        """Return a tensor in a form that a step cannot write into, if there is one.
-
-        Constants are given to the step in this form.
-        """
-        return x
-
-    @property
-    def writes(self) -> Callable[[Sequence[Tensor]], list[Any] | None] | None:
-        """A function that returns for each tensor a count of the writes into it.
-
-        Where a step wrote into its states or into constants the call is refused. The function
-        is called twice at each step; it returns `None` for tensors whose writes are not
-        counted. `None` in its place says that no writes are counted.
+        `None`, the default, is right where nobody can write into a tensor.
         """
         return None
 
-    def ones_like(self, x: Tensor) -> Tensor:
-        """Give ones with the shape, dtype and device of a tensor."""
-        return self.namespace.ones_like(x)
+    # Optional, for speed or memory.
+
+    expands_masks: ClassVar[bool] = True
+    """Whether `select` is quicker with a mask expanded once to the rank of the tensor.
+
+    `False` pays where it picks whole rows as quickly by a mask that has the batch axis only.
+    """
 
     @property
-    def spec(self) -> Callable[[Tensor], tuple[Any, ...]]:
-        """What tells of a tensor all that has to stay the same from step to step.
+    def tensor_key(self) -> Callable[[Tensor], tuple[Any, ...]]:
+        """A function that returns a cheap key (type, dtype, shape) that every step must preserve.
 
-        It is asked for each tensor at each step. Where it differs a closer look is taken.
+        It is called for each tensor at each step; where the key differs from that of the
+        first step, the tensor is checked in full. Another function pays where the default,
+        which reads the three attributes, is slow or cannot be traced.
         """
-        return _SPEC
+        return _TENSOR_KEY
 
-    def detach(self, x: Tensor) -> Tensor:
-        """Give the same values with no gradient; the tensor itself where there are none."""
-        return x
+    @property
+    def forward_fill(self) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """A function that repeats outputs at masked steps after the loop, or `None`.
 
-    def fills_forward(self) -> bool:
-        """Return whether outputs that masked steps repeat are filled in after the loop.
-
-        `forward_fill` then saves a `select` at each step. That is quicker where the loop is
-        one in Python, and slower where a compiler makes one kernel of a step.
+        It is called with a stacked output of shape ``(time, batch, ...)``, which nobody else
+        has, and the mask ``(time, batch)``, whose first row counts as true. It returns each
+        entry that is masked as the last one before it that is not. It pays where the loop is
+        one in Python, for it saves a `select` at each step; where a compiler makes one kernel
+        of a step, `None` is faster.
         """
-        return False
+        return None
 
-    def forward_fill(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Give each entry that is masked the last one before it that is not.
+    def fill(self, x: Tensor, mask: Tensor, stand_in: Tensor) -> Any:
+        """Return an input whose masked entries are replaced.
+
+        Another form than a tensor pays where the loop can replace entries while it reads
+        them, which saves a copy of the input (NumPy: 500 MB for 10^6 steps of 128 floats).
 
         Args:
-            x: A stacked output, of shape ``(time, batch, ...)``. Nobody else has it, so it
-                may be written into.
-            mask: Boolean, of shape ``(time, batch)``. The first entries count as not masked.
+            x: A tensor of shape ``(time, batch, ...)``.
+            mask: Boolean, of shape ``(time, batch)``.
+            stand_in: What to put where the mask is false, of shape ``(batch, ...)``.
 
         Returns:
-            A tensor with the shape and dtype of `x`.
+            Something that the `loop` of this backend takes as one of its `xs`.
         """
-        raise NotImplementedError
-
-    def flip(self, x: Tensor) -> Tensor:
-        """Reverse the first axis."""
-        return x[::-1, ...]
-
-    def shape(self, x: Tensor) -> tuple[Any, ...] | None:
-        """Give the static shape: integers where known, else `None` or a symbolic dimension.
-
-        `None` instead of a tuple says that not even the rank is known.
-        """
-        return tuple(x.shape)
-
-    def dtype_name(self, x: Tensor) -> str:
-        """Name the dtype as NumPy does: ``float32``, ``bfloat16``, ``int64``, ``bool``."""
-        return str(x.dtype)
-
-    def reads_arrays(self) -> bool:
-        """Whether it is known what a NumPy array holds, and its dtype.
-
-        Not where a compiler traces the array. What is known of a mask and of lengths is checked.
-        """
-        return True
-
-    def devices(self) -> list[str]:
-        """Name the devices a tensor may be on, as the framework does; empty where it says none."""
-        return []
-
-    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
-        """Take a nest apart into leaves and a structure that can be compared and unflattened."""
-        return nests.flatten(tree)
-
-    def unflatten(self, structure: Any, leaves: Sequence[Any]) -> Any:
-        """Put a nest together again."""
-        return nests.unflatten(structure, leaves)
-
-    def paths(self, structure: Any) -> list[str]:
-        """Name every leaf of a structure by the expression that reaches it."""
-        return nests.paths(structure)
+        return self.select(mask, x, stand_in)
 
 
 def python_loop(
@@ -346,7 +317,9 @@ def python_loop(
     steps: Iterable[list[Tensor]],
     stack: Callable[[list[Tensor]], Tensor],
 ) -> tuple[Carry, list[Tensor]]:
-    """Walk in plain Python; what `Backend.loop` of an eager framework can call.
+    """Call the body for each time step in plain Python.
+
+    `Backend.loop` of an eager framework can consist of it.
 
     Args:
         body: As in `Backend.loop`.

@@ -1,192 +1,205 @@
-"""Which steps count: the mask and the lengths, and what stands in for padding."""
+"""What a masked step does: everything about it except how masks and lengths are read.
 
-import sys
-from typing import Any
+At a masked step the states stay, and the output is the one before it or zeros. The step function
+is called all the same, with a pair of input and state that occurs in the data, so that padding
+reaches neither values nor gradients.
+"""
 
-from polyrnn import nests
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
 from polyrnn.backend import Backend, Tensor
-from polyrnn.reading import NUMBER_KINDS, Reader, kind_of
-from polyrnn.sizes import Sizes, same_size, sizes_agree
+from polyrnn.nests import Nest
+from polyrnn.sizes import Sizes, sizes_agree
+
+Give: TypeAlias = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
+"""``(slices, states) -> states``: what the step is given for the states of the walk."""
+
+Hold: TypeAlias = Callable[
+    [list[Tensor], list[Tensor], list[Tensor], list[Tensor], Any],
+    tuple[list[Tensor], list[Tensor], Any],
+]
+"""``(slices, output, new_states, states, held) -> (output, states, held)``."""
 
 
-def read_mask(reader: Reader, mask: Any, sizes: Sizes) -> Tensor:
-    """Check a mask; give it as booleans of shape ``(time, batch)``."""
-    backend = reader.backend
-    if not isinstance(mask, backend.tensor_type):
-        array = _host_array("mask", mask)
-        mask = mask if array is None else _nonzero_on_host(backend, array)
-    mask = reader.follow(mask, "mask")
-    name = backend.dtype_name(mask)
-    if not name.startswith(NUMBER_KINDS):
-        raise ValueError(f"mask: expected bool or numbers, got dtype {name}")
-    shape = backend.shape(mask)
-    expected = sizes.shape()
-    if (
-        shape is None
-        or len(shape) not in (2, 3)
-        or not all(map(sizes_agree, shape, (*expected, 1)))
-    ):
-        given = "unknown rank" if shape is None else f"{shape}"
-        raise ValueError(
-            f"mask: expected shape {expected} or {(*expected, 1)} for inputs whose first two "
-            f"axes are {expected}, got {given}"
-        )
-    if len(shape) == 3:
-        mask = mask[..., 0]
-    mask = backend.nonzero(mask)
-    return mask if sizes.time_major else backend.transpose(mask)
-
-
-def _nonzero_on_host(backend: Backend, array: Any) -> Any:
-    """Return where an array of numbers is not zero; any other array as it is."""
-    # Where a compiler traces the array its dtype is unknown, and text gets no further anyway.
-    if backend.reads_arrays() and not _dtype_name(array).startswith(NUMBER_KINDS):
-        return array
-    # A framework may narrow numbers, and make zero of what is not.
-    return array != 0
-
-
-def read_lengths(reader: Reader, lengths: Any, sizes: Sizes, x: Tensor) -> Tensor | None:
-    """Check lengths; give the mask that they mean, or `None` where they mask nothing."""
-    import numpy
-
-    backend = reader.backend
-    if same_size(lengths, sizes.time):
-        # An integer that says what the time axis says masks nothing.
-        return None
-    array = _host_array("input_length", lengths)
-    known = None if array is None else _host_integers(backend, lengths, array)
-    if known is not None:
-        given, integers = known
-        shape = array.shape
-    else:
-        tensor = reader.follow(lengths if array is None else array, "input_length")
-        given, shape = f"dtype {backend.dtype_name(tensor)}", backend.shape(tensor)
-    if not given.startswith(("dtype int", "dtype uint")):
-        # Frameworks differ in the dtypes that they would make integers of.
-        raise ValueError(f"input_length: expected integers, got {given}")
-    if shape is None or len(shape) > 1 or not all(map(sizes_agree, shape, (sizes.batch,))):
-        described = "unknown rank" if shape is None else f"{shape}"
-        raise ValueError(
-            f"input_length: expected an integer or shape ({sizes.batch},), got shape {described}"
-        )
-    if known is not None:
-        _check_range(integers, sizes, single=not shape)
-        lengths = numpy.asarray(integers, numpy.int64) if shape else integers[0]
-        tensor = reader.follow(lengths, "input_length")
-    return backend.length_mask(tensor, x)
-
-
-def _host_array(argument: str, value: Any) -> Any:
-    """Return the NumPy array that a value spells which is on the host, `None` for any other.
-
-    On the host are numbers, NumPy arrays, and lists and tuples of these. The values of a
-    tensor are not to be read: it may live anywhere.
-    """
-    import numpy
-
-    entries = _entries(value)
-    # The types stand in a tuple because torch.compile cannot trace their union.
-    if not all(isinstance(e, (*nests.NUMBER, numpy.ndarray, numpy.generic)) for e in entries):
-        return None
-    try:
-        return numpy.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{argument}: expected lists of equal length") from error
-
-
-def _entries(value: Any) -> list[Any]:
-    """List what a list or a tuple holds, and lists and tuples in it; of another value itself."""
-    if not isinstance(value, (list, tuple)):
-        return [value]
-    entries = []
-    for entry in value:
-        entries += _entries(entry)
-    return entries
-
-
-def _host_integers(backend: Backend, lengths: Any, array: Any) -> tuple[str, list[int]] | None:
-    """Return what lengths on the host are, in words, and the integers that they are if any.
-
-    `None` where a compiler traces them, so that nobody knows.
-    """
-    import numpy
-
-    entries = _entries(lengths)
-    if all(type(entry) is int for entry in entries):
-        # The dtype of an empty list is not that which NumPy gives it.
-        return "dtype int64", entries
-    if type(lengths) in nests.NUMBER:
-        return kind_of(lengths), []
-    if any(isinstance(entry, bool) for entry in entries):
-        return "dtype bool", []
-    if not backend.reads_arrays():
-        return None
-    if any(str(getattr(entry, "dtype", "")) == "bool" for entry in entries):
-        return "dtype bool", []
-    dtype = _dtype_name(array)
-    if all(isinstance(entry, (int, numpy.integer)) for entry in entries):
-        # NumPy itself makes floats of integers with signs and without.
-        return "dtype int64", [int(entry) for entry in entries]
-    is_integer = dtype.startswith(("int", "uint"))
-    return f"dtype {dtype}", [int(entry) for entry in array.reshape(-1)] if is_integer else []
-
-
-def _dtype_name(array: Any) -> str:
-    """Return the name of the dtype of an array on the host, whatever its byte order."""
-    return str(array.dtype.newbyteorder("="))
-
-
-def _check_range(integers: list[int], sizes: Sizes, *, single: bool) -> None:
-    # Among the lengths of several samples one may be 0, which masks all of it.
-    least = 1 if single else 0
-    # No time axis is longer, even where its length is not known.
-    most = sizes.time if isinstance(sizes.time, int) else sys.maxsize
-    for position, length in enumerate(integers):
-        if not least <= length <= most:
-            where = "input_length" if single else f"input_length[{position}]"
-            highest = "time" if most == sys.maxsize else most
-            raise ValueError(f"{where}: expected {least} to {highest}, got {length}")
-
-
-def check_masked_states(
-    backend: Backend, named: str, states: list[Tensor], structure: Any, sizes: Sizes
-) -> None:
-    """Check that a mask can hold the states; `named` is the argument that masks.
+class Masking(NamedTuple):
+    """The mask of a walk, and what is done with it.
 
     Args:
         backend: The backend.
-        named: The argument that masks, ``"mask"`` or ``"input_length"``.
-        states: The leaves of the initial states.
-        structure: Their structure.
-        sizes: The sizes of the inputs.
-
-    Raises:
-        ValueError: If there are no states, or if a leaf of rank 1 or more does not have the
-            batch as its first axis.
+        mask: Where steps count, booleans of shape ``(time, batch)``.
+        stand_ins: For each state the tensor that a masked step is given in its place; `None`
+            for a state that belongs to the walk, and advances at masked steps too.
+        ranks: For each state the rank to which the mask is expanded for it.
+        zeroes_output: Whether the output of a masked step is zeros.
+        all_outputs: Whether the outputs of all steps are wanted.
+        reverse: Whether the walk goes from the last step to the first.
     """
-    if not backend.unflatten(structure, states):
-        raise ValueError(
-            f"{named}: expected initial_states, which masked steps leave as they are; got none"
-        )
-    for position, state in enumerate(states):
-        shape = backend.shape(state)
-        if shape and not sizes_agree(shape[0], sizes.batch):
-            raise ValueError(
-                f"initial_states{backend.paths(structure)[position]}: expected the batch "
-                f"({sizes.batch}) as the first axis, because {named} is given; got shape {shape}"
-            )
+
+    backend: Backend
+    mask: Tensor
+    stand_ins: list[Tensor | None]
+    ranks: list[int]
+    zeroes_output: bool
+    all_outputs: bool
+    reverse: bool
+
+    def slices(self) -> list[Tensor]:
+        """Return what the loop slices besides the inputs: the mask, once for each rank."""
+        masks = []
+        for rank in self._slice_ranks():
+            expansion = (slice(None), slice(None), *[None] * (rank - 1))
+            masks.append(self.mask[expansion] if rank > 1 else self.mask)
+        return masks
+
+    def _slice_ranks(self) -> list[int]:
+        # The plain mask comes first: outputs are selected by it.
+        return [1, *sorted(set(self.ranks) - {1})]
+
+    def _state_masks(self, input_count: int) -> list[int | None]:
+        """Return the position of the mask of each state among the slices, `None` for no mask."""
+        ranks = self._slice_ranks()
+        return [
+            None if stand_in is None else input_count + ranks.index(rank)
+            for stand_in, rank in zip(self.stand_ins, self.ranks, strict=True)
+        ]
+
+    def give(self, input_count: int) -> Give:
+        """Return a function that gives a step its states: at masked steps the stand-ins.
+
+        Args:
+            input_count: How many slices come before those of `slices`.
+        """
+        select, writing = self.backend.select, self.backend.writing
+        hand_out = None if writing is None else writing.hand_out
+        masks = self._state_masks(input_count)
+        parts = list(zip(masks, self.stand_ins, strict=True))
+
+        # Quoted, because torch.compile meets this definition and cannot subscript types.
+        def give(slices: "list[Tensor]", states: "list[Tensor]") -> "list[Tensor]":
+            return [
+                # A selected tensor is new, so that the step may write into it.
+                select(slices[mask], state, stand_in)
+                if mask is not None
+                else (state if hand_out is None else hand_out([state])[0])
+                for state, (mask, stand_in) in zip(states, parts)  # noqa: B905 - slower
+            ]
+
+        return give
+
+    def hold(self, input_count: int) -> Hold:
+        """Return a function that holds states, and outputs where they are held in the loop.
+
+        `held`, what the loop carries for it, is `None` before the first step. Where masked
+        steps put out zeros, or `finish` repeats the outputs, later steps need nothing of it.
+
+        Args:
+            input_count: How many slices come before those of `slices`.
+        """
+        select, masks = self.backend.select, self._state_masks(input_count)
+        zeroes, all_outputs = self.zeroes_output, self.all_outputs
+        fills_later = self._fills_later()
+        nothing: list[Tensor] = []
+
+        def hold(
+            slices: "list[Tensor]",
+            output: "list[Tensor]",
+            new_states: "list[Tensor]",
+            states: "list[Tensor]",
+            held: Any,
+        ) -> "tuple[list[Tensor], list[Tensor], Any]":
+            new_states = [
+                new if mask is None else select(slices[mask], new, state)
+                for new, state, mask in zip(new_states, states, masks)  # noqa: B905
+            ]
+            if zeroes:
+                return output, new_states, None if all_outputs else output
+            if held is None or not fills_later:
+                before = [None] * len(output) if held is None else held
+                mask = slices[input_count]
+                output = [select(mask, new, old) for new, old in zip(output, before, strict=True)]
+            return output, new_states, nothing if fills_later else output
+
+        return hold
+
+    def _fills_later(self) -> bool:
+        repeats = self.all_outputs and not self.zeroes_output
+        return repeats and self.backend.forward_fill is not None
+
+    def finish(
+        self, stacked: list[Tensor], last: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the outputs of all steps and the last one, with masked ones zeroed or repeated.
+
+        Args:
+            stacked: The outputs of the walk, ``(time, batch, ...)``, in its order; or none.
+            last: The leaves of the last output, where `stacked` has none.
+        """
+        backend = self.backend
+        if not self.zeroes_output and not self._fills_later():
+            return stacked, last
+        walked = backend.flip(self.mask) if self.reverse else self.mask
+        if self.zeroes_output:
+            stacked = [backend.select(walked, output) for output in stacked]
+            last = [backend.select(walked[-1, ...], output) for output in last]
+        elif backend.forward_fill is not None:
+            stacked = [backend.forward_fill(output, walked) for output in stacked]
+        return stacked, last
+
+    def batch(self) -> Any:
+        """Return the number of samples, `None` or symbolic where it is not static."""
+        shape = self.backend.shape(self.mask)
+        return None if shape is None else shape[1]
 
 
-def belongs_to_walk(backend: Backend, state: Tensor) -> bool:
-    """Whether a state advances at masked steps too: a leaf of rank 0, such as a counter."""
-    return backend.shape(state) == ()
+def make_masking(
+    backend: Backend,
+    mask: Tensor,
+    inputs: list[Tensor],
+    states: list[Tensor],
+    *,
+    zeroes_output: bool,
+    all_outputs: bool,
+    reverse: bool,
+) -> tuple[Masking, list[Tensor]]:
+    """Prepare a masked walk.
+
+    Args:
+        backend: The backend.
+        mask: Where steps count, booleans of shape ``(time, batch)``.
+        inputs: The leaves of the inputs, ``(time, batch, ...)``.
+        states: The leaves of the initial states.
+        zeroes_output: Whether the output of a masked step is zeros.
+        all_outputs: Whether the outputs of all steps are wanted.
+        reverse: Whether the walk goes from the last step to the first.
+
+    Returns:
+        The masking, and the inputs with their masked entries replaced, in the form that the
+        loop of the backend takes.
+    """
+    shapes = list(map(backend.shape, states))
+    # A state of rank 0, such as a counter, belongs to the walk and not to a sample.
+    of_samples = [shape != () for shape in shapes]
+    sampled = [state for state, is_one in zip(states, of_samples, strict=True) if is_one]
+    filled, stand_ins = pairs(backend, mask, inputs, sampled, reverse=reverse)
+    remaining = iter(stand_ins)
+    ranks = [len(shape) if shape and backend.expands_masks else 1 for shape in shapes]
+    masking = Masking(
+        backend=backend,
+        mask=mask,
+        stand_ins=[next(remaining) if is_one else None for is_one in of_samples],
+        ranks=ranks,
+        zeroes_output=zeroes_output,
+        all_outputs=all_outputs,
+        reverse=reverse,
+    )
+    return masking, filled
 
 
-def pairs_forward(
-    backend: Backend, mask: Tensor, xs: list[Tensor], states: list[Tensor]
+def pairs(
+    backend: Backend, mask: Tensor, xs: list[Tensor], states: list[Tensor], *, reverse: bool
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the inputs and states that the step is given where it is masked, walking forward.
+    """Return the inputs and states that the step is given where it is masked.
 
     A masked step is given a pair that occurs in the data: the first valid input of the
     sample, in the order of the walk, and the state that the sample meets it with, which is
@@ -200,51 +213,82 @@ def pairs_forward(
 
     Args:
         backend: The backend.
-        mask: The mask, ``(time, batch)``.
+        mask: Where steps count, ``(time, batch)``.
         xs: The leaves of the inputs, ``(time, batch, ...)``.
         states: The initial states that have the batch as first axis, ``(batch, ...)``.
+        reverse: Whether the walk goes from the last step to the first.
 
     Returns:
         The inputs with their masked entries replaced, in the form that the loop of the backend
         takes, and for each state the tensor to give the step in its place.
     """
-    return _pairs(backend, mask, xs, states, reverse=False)
-
-
-def pairs_backward(
-    backend: Backend, mask: Tensor, xs: list[Tensor], states: list[Tensor]
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the same as `pairs_forward` for a walk from the last step to the first."""
-    return _pairs(backend, mask, xs, states, reverse=True)
-
-
-def _pairs(
-    backend: Backend, mask: Tensor, xs: list[Tensor], states: list[Tensor], *, reverse: bool
-) -> tuple[list[Tensor], list[Tensor]]:
     if backend.shape(mask)[1] == 0:  # type: ignore[index]  # the rank is known: it was checked
         return xs, states
-    first = backend.first_true(mask, reverse=reverse)
-    is_valid = backend.take(mask, first)
-    validity = backend.new_axis(is_valid)
-    other = backend.first_true(validity)
-    any_valid = backend.take(validity, other)
-
-    def of_other_sample(x: Tensor) -> Tensor:
-        return backend.take(backend.new_axis(x), other)
+    # The results for these pairs are not used, so that their gradient is zero.
+    detached = list(map(backend.detach, states))
+    is_valid, *own = backend.take_first(mask, [mask, *map(backend.detach, xs)], reverse=reverse)
+    # Seen as the time steps of a single sample, the samples have a first valid one, too.
+    validity, *as_steps = [x[:, None, ...] for x in (is_valid, *own, *detached)]
+    any_valid, *shared = backend.take_first(validity, [validity, *as_steps])
 
     filled = []
-    for x in xs:
-        # The results for these pairs are not used, so that their gradient is zero.
-        own = backend.take(backend.detach(x), first)
+    for x, entry, other in zip(xs, own, shared, strict=False):
         is_float = backend.dtype_name(x).startswith(("float", "bfloat", "complex"))
-        another = of_other_sample(own)
-        another = backend.select(
-            any_valid, another, backend.ones_like(another) if is_float else None
-        )
-        filled.append(backend.fill(x, mask, backend.select(is_valid, own, another)))
+        neutral = backend.namespace.ones_like(other) if is_float else None
+        stand_in = backend.select(is_valid, entry, backend.select(any_valid, other, neutral))
+        filled.append(backend.fill(x, mask, stand_in))
 
     stand_ins = []
-    for state in map(backend.detach, states):
-        shared = backend.select(is_valid, state, of_other_sample(state))
-        stand_ins.append(backend.select(any_valid, shared, state))
+    for state, other in zip(detached, shared[len(xs) :], strict=True):
+        own_or_other = backend.select(is_valid, state, other)
+        stand_ins.append(backend.select(any_valid, own_or_other, state))
     return filled, stand_ins
+
+
+def check_masked_states(backend: Backend, named: str, states: Nest, sizes: Sizes) -> None:
+    """Check that masked steps can hold the states.
+
+    Args:
+        backend: The backend.
+        named: The argument that masks, ``"mask"`` or ``"input_length"``.
+        states: The initial states.
+        sizes: The sizes of the inputs.
+
+    Raises:
+        ValueError: If there are no states, or if a leaf of rank 1 or more does not have the
+            batch as its first axis.
+    """
+    if not backend.nests.unflatten(states.structure, states.leaves):
+        raise ValueError(
+            f"{named}: expected initial_states, which masked steps leave as they are; got none"
+        )
+    for position, state in enumerate(states.leaves):
+        shape = backend.shape(state)
+        if shape and not sizes_agree(shape[0], sizes.batch):
+            raise ValueError(
+                f"initial_states{backend.nests.paths(states.structure)[position]}: expected the "
+                f"batch ({sizes.batch}) as the first axis, because {named} is given; got shape "
+                f"{shape}"
+            )
+
+
+def check_masked_output(masking: Masking, leaves: list[Tensor], structure: Any) -> None:
+    """Check that masked steps can hold the output of a step.
+
+    Args:
+        masking: The masking of the walk.
+        leaves: The leaves of the output of the first step.
+        structure: Their structure.
+
+    Raises:
+        ValueError: If a leaf does not have the batch as its first axis.
+    """
+    backend, batch = masking.backend, masking.batch()
+    for position, leaf in enumerate(leaves):
+        shape = backend.shape(leaf)
+        if shape is not None and (not shape or not sizes_agree(shape[0], batch)):
+            place = f"output {backend.nests.paths(structure)[position]}".rstrip()
+            raise ValueError(
+                f"{place}: expected the batch ({batch}) as the first axis, because steps are "
+                f"masked; step returned shape {shape}"
+            )

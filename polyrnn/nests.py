@@ -1,12 +1,27 @@
 """Nests of tensors: taking them apart, putting them together, naming their leaves."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import optree
 
 NAMESPACE = "polyrnn"
 """The optree namespace for node types that only polyrnn should take apart."""
+
+
+class Nest(NamedTuple):
+    """A nest of tensors that was taken apart.
+
+    Args:
+        leaves: The tensors.
+        structure: The containers.
+        is_plain: Whether there is nothing to put together: a nest that is a leaf, or a list
+            of leaves.
+    """
+
+    leaves: list[Any]
+    structure: Any
+    is_plain: bool
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:

@@ -4,15 +4,11 @@ from collections.abc import Callable
 from operator import is_not
 from typing import Any, NamedTuple
 
+from polyrnn.arguments import Arguments
 from polyrnn.backend import Backend, Tensor
-from polyrnn.masking import (
-    belongs_to_walk,
-    check_masked_states,
-    pairs_backward,
-    pairs_forward,
-    read_lengths,
-    read_mask,
-)
+from polyrnn.mask_arguments import read_lengths, read_mask
+from polyrnn.masking import Masking, check_masked_states, make_masking
+from polyrnn.nests import Nest
 from polyrnn.reading import Reader, kind_of
 from polyrnn.selection import Choice
 from polyrnn.sizes import Sizes
@@ -21,137 +17,120 @@ from polyrnn.sizes import Sizes
 class Plan(NamedTuple):
     """A call without anything left to decide: tensors of one backend, time before batch.
 
-    Where steps are masked, the masked entries of `inputs` are replaced already, and
-    `stand_ins` has for each state the tensor that the step is given at masked steps, `None`
-    for a state that belongs to the walk.
+    Args:
+        backend: The backend.
+        to_tensor: Converts what a step returns; called with the value and a function that
+            returns its name for an error.
+        step_function: As it was passed.
+        inputs: The inputs, time first; where steps are masked, masked entries are replaced.
+        states: The initial states.
+        constants: The constants, in the form in which steps are given them.
+        guards_constants: Whether that form cannot be written into.
+        masking: What is done at masked steps; `None` where no steps are.
+        reverse: Walk from the last step to the first.
+        unroll: Walk in plain Python.
+        time_major: Outputs have time as their first axis.
+        all_outputs: Return the outputs of all steps.
     """
 
     backend: Backend
     to_tensor: Callable[[Any, Callable[[], str]], Tensor]
     step_function: Callable[..., Any]
-    inputs: list[Tensor]
-    inputs_structure: Any
-    plain_inputs: bool
-    states: list[Tensor]
-    states_structure: Any
-    plain_states: bool
-    constants: list[Any]
-    constant_leaves: list[Tensor]
-    constants_structure: Any
+    inputs: Nest
+    states: Nest
+    constants: Nest
     guards_constants: bool
-    mask: Tensor | None
-    stand_ins: list[Tensor | None]
+    masking: Masking | None
     reverse: bool
     unroll: bool
     time_major: bool
-    zero_output_for_mask: bool
-    return_all_outputs: bool
+    all_outputs: bool
 
 
-def make_plan(
-    choice: Choice,
-    *,
-    step_function: Any,
-    inputs: Any,
-    initial_states: Any,
-    go_backwards: Any,
-    mask: Any,
-    constants: Any,
-    unroll: Any,
-    input_length: Any,
-    time_major: Any,
-    zero_output_for_mask: Any,
-    return_all_outputs: Any,
-) -> Plan:
+def make_plan(choice: Choice, arguments: Arguments) -> Plan:
     """Check and normalize the arguments of `polyrnn.rnn`; it documents what each may be."""
-    if not callable(step_function):
-        raise TypeError(f"step_function: expected a callable, got {kind_of(step_function)}")
-    flags = {
-        "go_backwards": go_backwards,
-        "unroll": unroll,
-        "time_major": time_major,
-        "zero_output_for_mask": zero_output_for_mask,
-        "return_all_outputs": return_all_outputs,
-    }
-    for name, value in flags.items():
-        if value is not True and value is not False:
-            flags[name] = _flag(name, value)
-    time_major, unroll = flags["time_major"], flags["unroll"]
-
-    backend = choice.backend
-    reader = Reader(choice)
-    input_leaves, inputs_structure, plain_inputs = reader.read("inputs", inputs)
-    if not input_leaves:
+    arguments = _with_flags(arguments)
+    backend, reader = choice.backend, Reader(choice)
+    inputs = reader.read("inputs", arguments.inputs)
+    if not inputs.leaves:
         raise ValueError("inputs: expected at least one tensor, got an empty nest")
-    state_leaves, states_structure, plain_states = reader.read_entries(
-        "initial_states", initial_states
-    )
-    constant_leaves, constants_structure, plain_constants = (
-        ([], None, True) if constants is None else reader.read_entries("constants", constants)
-    )
+    states = reader.read_entries("initial_states", arguments.initial_states)
+    constants = reader.read_entries("constants", arguments.constants)
+    reader.like = reader.first_tensor([*inputs.leaves, *states.leaves, *constants.leaves])
 
-    reader.like = reader.first_tensor([*input_leaves, *state_leaves, *constant_leaves])
-    xs = reader.convert("inputs", input_leaves, inputs_structure)
-    sizes = Sizes.of(backend, xs, inputs_structure, time_major)
-    if not time_major:
-        xs = [backend.transpose(x) for x in xs]
-    if unroll and not isinstance(sizes.time, int):
+    inputs = reader.convert("inputs", inputs)
+    sizes = Sizes.of(backend, inputs, arguments.time_major)
+    if arguments.unroll and not isinstance(sizes.time, int):
         raise ValueError(
             "unroll: expected a time axis of static length to unroll, "
             f"got inputs of {sizes.time or 'an unknown number of'} time steps"
         )
+    xs = inputs.leaves if arguments.time_major else list(map(backend.transpose, inputs.leaves))
     # From here on everything follows the device of the inputs.
     reader.like = xs[0]
-    states = reader.convert("initial_states", state_leaves, states_structure)
-    unguarded = constant_leaves and reader.convert(
-        "constants", constant_leaves, constants_structure
-    )
-    constant_tensors = list(map(backend.read_only, unguarded))
+    states = reader.convert("initial_states", states)
+    constants = reader.convert("constants", constants)
+    writing = backend.writing
+    protected = constants.leaves
+    if writing is not None and writing.read_only is not None:
+        protected = list(map(writing.read_only, constants.leaves))
 
-    time_mask = None
-    stand_ins: list[Tensor | None] = []
+    masking = None
+    mask = _read_masks(reader, arguments, sizes, states, xs[0])
     if mask is not None:
-        time_mask = read_mask(reader, mask, sizes)
-    elif input_length is not None:
-        time_mask = read_lengths(reader, input_length, sizes, xs[0])
-    if time_mask is not None:
-        named = "mask" if mask is not None else "input_length"
-        check_masked_states(backend, named, states, states_structure, sizes)
-        of_walk = [belongs_to_walk(backend, state) for state in states]
-        of_samples = [
-            state for state, is_of_walk in zip(states, of_walk, strict=True) if not is_of_walk
-        ]
-        pairs = pairs_backward if flags["go_backwards"] else pairs_forward
-        xs, found = backend.fused(pairs, time_mask, xs, of_samples)
-        remaining = iter(found)
-        stand_ins = [None if is_of_walk else next(remaining) for is_of_walk in of_walk]
-
+        masking, xs = make_masking(
+            backend,
+            mask,
+            xs,
+            states.leaves,
+            zeroes_output=arguments.zero_output_for_mask,
+            all_outputs=arguments.return_all_outputs,
+            reverse=arguments.go_backwards,
+        )
     return Plan(
         backend=backend,
         to_tensor=reader.tensor,
-        step_function=step_function,
-        inputs=xs,
-        inputs_structure=inputs_structure,
-        plain_inputs=plain_inputs,
+        step_function=arguments.step_function,
+        inputs=inputs._replace(leaves=xs),
         states=states,
-        states_structure=states_structure,
-        plain_states=plain_states,
-        constants=(
-            constant_tensors
-            if plain_constants
-            else backend.unflatten(constants_structure, constant_tensors)
-        ),
-        constant_leaves=constant_tensors,
-        constants_structure=constants_structure,
-        guards_constants=any(map(is_not, constant_tensors, unguarded)),
-        mask=time_mask,
-        stand_ins=stand_ins,
-        reverse=flags["go_backwards"],
-        unroll=unroll,
-        time_major=time_major,
-        zero_output_for_mask=flags["zero_output_for_mask"],
-        return_all_outputs=flags["return_all_outputs"],
+        constants=constants._replace(leaves=protected),
+        guards_constants=any(map(is_not, protected, constants.leaves)),
+        masking=masking,
+        reverse=arguments.go_backwards,
+        unroll=arguments.unroll,
+        time_major=arguments.time_major,
+        all_outputs=arguments.return_all_outputs,
     )
+
+
+def _read_masks(
+    reader: Reader, arguments: Arguments, sizes: Sizes, states: Nest, x: Tensor
+) -> Tensor | None:
+    """Return the mask of the call as ``(time, batch)``, or `None` where nothing is masked."""
+    if arguments.mask is not None:
+        mask, named = read_mask(reader, arguments.mask, sizes), "mask"
+    elif arguments.input_length is not None:
+        mask, named = read_lengths(reader, arguments.input_length, sizes, x), "input_length"
+    else:
+        return None
+    if mask is not None:
+        check_masked_states(reader.backend, named, states, sizes)
+    return mask
+
+
+_FLAGS = ("go_backwards", "unroll", "time_major", "zero_output_for_mask", "return_all_outputs")
+
+
+def _with_flags(arguments: Arguments) -> Arguments:
+    """Return the arguments with plain booleans for flags."""
+    if not callable(arguments.step_function):
+        given = kind_of(arguments.step_function)
+        raise TypeError(f"step_function: expected a callable, got {given}")
+    for name in _FLAGS:
+        value = getattr(arguments, name)
+        if value is not True and value is not False:
+            arguments = arguments._replace(**{name: _flag(name, value)})
+    return arguments
 
 
 def _flag(name: str, value: Any) -> bool:

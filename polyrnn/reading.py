@@ -7,6 +7,7 @@ from typing import Any
 
 from polyrnn import nests, registry
 from polyrnn.backend import Backend, Tensor
+from polyrnn.nests import Nest
 from polyrnn.selection import NEUTRAL, Choice
 
 NUMBER_KINDS = ("bool", "int", "uint", "float", "bfloat", "complex")
@@ -21,41 +22,38 @@ class Reader:
         self.backend = choice.backend
         self.like: Tensor | None = None
 
-    def read(self, argument: str, tree: Any) -> tuple[list[Any], Any, bool]:
-        """Take apart a nest, in which a list of numbers is a tensor written out.
+    def read(self, argument: str, tree: Any) -> Nest:
+        """Return a nest taken apart; a list of numbers in it is a tensor written out.
 
         Args:
             argument: What the nest was passed as.
             tree: The nest.
-
-        Returns:
-            The leaves, the structure, and whether the nest is plain: a leaf, no container.
         """
-        leaves, structure = self.backend.flatten(tree)
+        flatten = self.backend.nests.flatten
+        leaves, structure = flatten(tree)
         if _any_number(leaves):
             tree = written_out(argument, tree)
-            leaves, structure = self.backend.flatten(tree)
-        return leaves, structure, len(leaves) == 1 and leaves[0] is tree
+            leaves, structure = flatten(tree)
+        return Nest(leaves, structure, len(leaves) == 1 and leaves[0] is tree)
 
-    def read_entries(self, argument: str, entries: Any) -> tuple[list[Any], Any, bool]:
-        """Take apart a sequence of nests; what is no list or tuple is the only entry of one.
+    def read_entries(self, argument: str, entries: Any) -> Nest:
+        """Return a list of nests taken apart; what is no list or tuple is its only entry.
 
         Args:
             argument: What the sequence was passed as.
             entries: The sequence; `None` is an empty one.
-
-        Returns:
-            The leaves, the structure of a list, and whether each entry is plain, a leaf.
         """
+        flatten = self.backend.nests.flatten
         if entries is None:
             entries = []
         else:
             entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
-        leaves, structure = self.backend.flatten(entries)
+        leaves, structure = flatten(entries)
         if _any_number(leaves):
             entries = [written_out(argument, entry) for entry in entries]
-            leaves, structure = self.backend.flatten(entries)
-        return leaves, structure, len(leaves) == len(entries) and all(map(is_, leaves, entries))
+            leaves, structure = flatten(entries)
+        is_plain = len(leaves) == len(entries) and all(map(is_, leaves, entries))
+        return Nest(leaves, structure, is_plain)
 
     def first_tensor(self, leaves: list[Any]) -> Tensor | None:
         """Find the first leaf that is a tensor of the backend already."""
@@ -65,18 +63,16 @@ class Reader:
                 return leaf
         return None
 
-    def convert(self, argument: str, leaves: list[Any], structure: Any) -> list[Tensor]:
-        """Convert the leaves of one argument."""
-        kind = self.backend.tensor_type
-        if only(kind, leaves):
-            return list(map(self.backend.native, leaves))
-        where = partial(leaf_name, self.backend, argument, structure)
-        return [self.tensor(leaf, partial(where, position)) for position, leaf in enumerate(leaves)]
+    def convert(self, argument: str, nest: Nest) -> Nest:
+        """Return the nest of one argument with tensors for leaves."""
+        where = partial(leaf_name, self.backend, argument, nest.structure)
+        leaves = [self.tensor(leaf, partial(where, p)) for p, leaf in enumerate(nest.leaves)]
+        return nest._replace(leaves=leaves)
 
     def tensor(self, value: Any, where: Callable[[], str]) -> Tensor:
         """Convert one value; `where` names it should that fail."""
         if isinstance(value, self.backend.tensor_type):
-            return self.backend.native(value)
+            return _neutral(self.backend, value)
         framework = registry.framework_of(type(value))
         if framework not in (None, NEUTRAL, self.choice.name):
             raise TypeError(
@@ -126,7 +122,7 @@ def _any_number(leaves: list[Any]) -> bool:
 
 def leaf_name(backend: Backend, argument: str, structure: Any, position: int) -> str:
     """Name one leaf of an argument by the expression that reaches it: ``inputs['a']``."""
-    return argument + backend.paths(structure)[position]
+    return argument + backend.nests.paths(structure)[position]
 
 
 def kind_of(value: Any) -> str:

@@ -1,13 +1,15 @@
-"""`rnn` itself: what it means, and the journey of a call."""
+"""`rnn`: checks and plans a call, lets the backend loop over it, and returns the results."""
 
 from collections.abc import Callable
 from typing import Any
 
+from polyrnn.arguments import Arguments
 from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend, Tensor
 from polyrnn.plan import Plan, make_plan
 from polyrnn.selection import choose
-from polyrnn.stepping import Step, fills_forward, loop_inputs, make_body
+from polyrnn.step_results import StepResults
+from polyrnn.stepping import loop_inputs, make_body
 from polyrnn.writing import watching_constants
 
 
@@ -124,83 +126,64 @@ def rnn(
         >>> outputs[0, :, 0].tolist()
         [1.0, 3.0, 3.0]
     """
-    choice = choose(
-        backend,
-        {
-            "inputs": inputs,
-            "initial_states": initial_states,
-            "constants": constants,
-            "mask": mask,
-            "input_length": input_length,
-        },
+    arguments = Arguments(
+        step_function,
+        inputs,
+        initial_states,
+        go_backwards,
+        mask,
+        constants,
+        unroll,
+        input_length,
+        time_major,
+        zero_output_for_mask,
+        return_all_outputs,
     )
-    plan = make_plan(
-        choice,
-        step_function=step_function,
-        inputs=inputs,
-        initial_states=initial_states,
-        go_backwards=go_backwards,
-        mask=mask,
-        constants=constants,
-        unroll=unroll,
-        input_length=input_length,
-        time_major=time_major,
-        zero_output_for_mask=zero_output_for_mask,
-        return_all_outputs=return_all_outputs,
-    )
-    return _walk(plan)
+    choice = choose(backend, arguments.with_tensors())
+    return _walk(make_plan(choice, arguments))
 
 
 def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
-    backend = plan.backend
-    step = Step(plan)
+    backend, unflatten = plan.backend, plan.backend.nests.unflatten
+    results = StepResults(plan)
     check_constants = watching_constants(plan)
     carry, stacked = backend.loop(
-        make_body(plan, step),
-        (plan.states, None),
+        make_body(plan, results),
+        (plan.states.leaves, None),
         loop_inputs(plan),
         reverse=plan.reverse,
         unroll=plan.unroll,
     )
     check_constants()
-    states, held = carry
-    assert states is not None
+    leaves, carried = carry
+    assert leaves is not None
     # The step may still hold the tensors that it returned, or they may be views of its inputs.
-    states = list(map(backend.copy, states))
-    last, outputs = _results(plan, held, stacked)
-    if not plan.plain_states:
-        states = backend.unflatten(plan.states_structure, states)
-    if step.plain_output:
+    states = list(map(backend.copy, leaves))
+    if not plan.states.is_plain:
+        states = unflatten(plan.states.structure, states)
+    last, outputs = _outputs(plan, carried or [], stacked)
+    if results.is_plain_output:
         return last[0], outputs[0], states
-    structure = step.output_structure
-    return backend.unflatten(structure, last), backend.unflatten(structure, outputs), states
+    structure = results.output_structure
+    return unflatten(structure, last), unflatten(structure, outputs), states
 
 
-def _results(
-    plan: Plan, held: list[Tensor] | None, stacked: list[Tensor]
+def _outputs(
+    plan: Plan, carried: list[Tensor], stacked: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return the leaves of the last output and of the outputs, in the layout of the inputs."""
     backend = plan.backend
-    if plan.mask is not None and plan.zero_output_for_mask:
-        walked = _walked_mask(plan)
-        stacked = [backend.select(walked, output) for output in stacked]
-        held = held and [backend.select(walked[-1, ...], output) for output in held]
-    elif fills_forward(plan):
-        walked = _walked_mask(plan)
-        stacked = [backend.forward_fill(output, walked) for output in stacked]
-    if plan.return_all_outputs:
+    if plan.masking is not None:
+        stacked, carried = plan.masking.finish(stacked, carried)
+    if plan.all_outputs:
         outputs = stacked
         last = [backend.copy(output[-1, ...]) for output in stacked]
     else:
-        last = [backend.copy(output) for output in held or []]
-        outputs = [backend.copy(output)[None, ...] for output in held or []]
+        last = list(map(backend.copy, carried))
+        outputs = [backend.copy(output)[None, ...] for output in carried]
     if not plan.time_major:
         outputs = [_batch_major(backend, output) for output in outputs]
     return last, outputs
-
-
-def _walked_mask(plan: Plan) -> Tensor:
-    return plan.backend.flip(plan.mask) if plan.reverse else plan.mask
 
 
 def _batch_major(backend: Backend, output: Tensor) -> Tensor:

@@ -241,7 +241,7 @@ def _within(place: Callable[[], str], leaf: Any) -> Choice | None:
     """
     for taker in _imported():
         backend = _choices[_load(taker)]().backend
-        leaves, structure = backend.flatten(leaf)
+        leaves, structure = backend.nests.flatten(leaf)
         if len(leaves) == 1 and leaves[0] is leaf:
             continue
         for position, part in enumerate(leaves):
@@ -252,7 +252,7 @@ def _within(place: Callable[[], str], leaf: Any) -> Choice | None:
 
 
 def _place_in(place: Callable[[], str], backend: Backend, structure: Any, position: int) -> str:
-    return place() + backend.paths(structure)[position]
+    return place() + backend.nests.paths(structure)[position]
 
 
 _choices: dict[str, Callable[[], Choice]] = {}

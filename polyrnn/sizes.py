@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from polyrnn.backend import Backend, Tensor
+from polyrnn.backend import Backend
+from polyrnn.nests import Nest
 
 
 class Sizes(NamedTuple):
@@ -13,8 +14,9 @@ class Sizes(NamedTuple):
     time_major: bool
 
     @classmethod
-    def of(cls, backend: Backend, xs: list[Tensor], structure: Any, time_major: bool) -> "Sizes":
-        """Read the sizes off the inputs, whose leaves have to agree."""
+    def of(cls, backend: Backend, inputs: Nest, time_major: bool) -> "Sizes":
+        """Return the sizes of the inputs, whose leaves have to agree."""
+        xs, structure = inputs.leaves, inputs.structure
         axes = "(time, batch, ...)" if time_major else "(batch, time, ...)"
         sizes: list[Any] = [None, None]
         said_by = [0, 0]
@@ -23,13 +25,13 @@ class Sizes(NamedTuple):
             if shape is None or len(shape) < 3:
                 given = "unknown rank" if shape is None else f"shape {shape}"
                 raise ValueError(
-                    f"inputs{backend.paths(structure)[position]}: expected {axes} with "
+                    f"inputs{backend.nests.paths(structure)[position]}: expected {axes} with "
                     f"rank 3 or more, got {given}"
                 )
             for axis in (0, 1):
                 if not sizes_agree(sizes[axis], shape[axis]):
                     called = "time" if (axis == 0) == time_major else "batch"
-                    paths = backend.paths(structure)
+                    paths = backend.nests.paths(structure)
                     raise ValueError(
                         f"inputs{paths[position]}: expected {called} {sizes[axis]} as in "
                         f"inputs{paths[said_by[axis]]}, got {shape[axis]} in shape {shape}"
@@ -45,7 +47,7 @@ class Sizes(NamedTuple):
         return cls(time, batch, time_major)
 
     def shape(self) -> tuple[Any, Any]:
-        """Give both in the order of the call's layout."""
+        """Return both in the order of the call's layout."""
         return (self.time, self.batch) if self.time_major else (self.batch, self.time)
 
 

@@ -1,6 +1,6 @@
-"""Steps that write into what they are given: finding them out, and naming what was written into.
+"""Finds steps that write into what they are given, and names what was written into.
 
-Who may write into what is in `Backend.hand_out`, `Backend.read_only` and `Backend.writes`.
+Who may write into what is said by `Backend.writing`.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,11 +20,11 @@ def watching_constants(plan: Plan) -> Callable[[], None]:
     Returns:
         A function that raises a `ValueError` if a constant was written into; it is named.
     """
-    writes, constants = plan.backend.writes, plan.constant_leaves
-    before = writes(constants) if writes is not None else None
+    counts, constants = _counts(plan), plan.constants.leaves
+    before = counts(constants)
 
     def check() -> None:
-        if before is not None and writes is not None and writes(constants) != before:
+        if before is not None and counts(constants) != before:
             raise ValueError(wrote_into(plan, "constants", before, constants))
 
     return check
@@ -39,12 +39,16 @@ def wrote_into(plan: Plan, called: str, before: list[Any] | None, tensors: Seque
         before: The counts before.
         tensors: The tensors.
     """
-    writes = plan.backend.writes
-    after = writes(tensors) if writes is not None else None
-    counts = enumerate(zip(before or [], after or [], strict=True))
-    position = next(position for position, (old, new) in counts if old != new)
-    structure = plan.states_structure if called == "states" else plan.constants_structure
-    return _written(plan, called, structure, position)
+    counted = enumerate(zip(before or [], _counts(plan)(tensors) or [], strict=True))
+    position = next(position for position, (old, new) in counted if old != new)
+    nest = plan.states if called == "states" else plan.constants
+    return _written(plan, called, nest.structure, position)
+
+
+def _counts(plan: Plan) -> Callable[[Sequence[Tensor]], list[Any] | None]:
+    writing = plan.backend.writing
+    counts = None if writing is None else writing.counts
+    return counts or (lambda tensors: None)
 
 
 def _written(plan: Plan, called: str, structure: Any, position: int) -> str:
@@ -73,10 +77,10 @@ def naming_constants(plan: Plan) -> Callable[..., Any]:
         except ValueError as error:
             position = None
             if _is_of_writing(error):
-                position = _written_constant(plan, x, states[: -len(plan.constants)])
+                position = _written_constant(plan, x, states)
             if position is None:
                 raise
-            text = _written(plan, "constants", plan.constants_structure, position)
+            text = _written(plan, "constants", plan.constants.structure, position)
             raise ValueError(text) from error
 
     return step_function
@@ -91,16 +95,17 @@ def _written_constant(plan: Plan, x: Any, states: list[Any]) -> int | None:
 
     The step is called again, with all constants copied but for one, and first with all.
     """
-    backend, constants = plan.backend, plan.constant_leaves
+    backend, (leaves, structure, _) = plan.backend, plan.constants
+    unflatten = backend.nests.unflatten
+    of_walk = states[: -len(unflatten(structure, leaves))]
 
     def fails(read_only: int | None) -> bool:
         trial = [
             constant if position == read_only else backend.copy(constant)
-            for position, constant in enumerate(constants)
+            for position, constant in enumerate(leaves)
         ]
-        nests_of_trial = backend.unflatten(plan.constants_structure, trial)
         try:
-            plan.step_function(x, [*states, *nests_of_trial])
+            plan.step_function(x, [*of_walk, *unflatten(structure, trial)])
         except ValueError as error:
             return _is_of_writing(error)
         except Exception:  # what else the step raises in a trial does not matter
@@ -109,4 +114,4 @@ def _written_constant(plan: Plan, x: Any, states: list[Any]) -> int | None:
 
     if fails(None):
         return None
-    return next(filter(fails, range(len(constants))), None)
+    return next(filter(fails, range(len(leaves))), None)

@@ -125,10 +125,9 @@ class TestMaskedCall:
     def test_padding_is_filled_once_before_the_loop(self, backend: RecordingBackend) -> None:
         call(backend, mask=MASK, time_major=False)
         before = computing(backend)[: computing(backend).index("loop")]
-        assert Counter(before)["first_true"] == 2
-        assert Counter(before)["take"] == 5
+        assert Counter(before)["take_first"] == 2
         detached = [recorded.arguments for recorded in backend.called("detach")]
-        assert detached == [((TIME, BATCH, DEPTH),), ((BATCH, DEPTH),)]
+        assert detached == [((BATCH, DEPTH),), ((TIME, BATCH, DEPTH),)]
         after = computing(backend)[computing(backend).index("loop") :]
         assert set(after) == {"loop", "select", "transpose"}
 
@@ -257,7 +256,8 @@ class TestContract:
     def test_only_methods_of_the_contract_are_called(self, backend: RecordingBackend) -> None:
         call(backend, mask=MASK, go_backwards=True, zero_output_for_mask=True)
         call(backend, input_length=LENGTHS)
-        asked = {recorded.method for recorded in backend.calls} - {"index", "body", "returned"}
+        noted = {"index", "body", "returned", "flatten", "ones_like"}
+        asked = {recorded.method for recorded in backend.calls} - noted
         assert asked <= set(vars(Backend))
         assert Backend.__abstractmethods__ <= asked
 

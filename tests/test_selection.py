@@ -108,9 +108,7 @@ from polyrnn import nests
 import {name}
 
 
-class FakeBackend(WrappedBackend):
-    tensor_type = {name}.Array
-
+class FakeNests:
     def flatten(self, tree):
         {name}.asked.append(type(tree).__name__)
         if type(tree).__name__ == "Node":
@@ -120,7 +118,7 @@ class FakeBackend(WrappedBackend):
             assert len(tree) == 1
             leaves, structure = nests.flatten(tree[0].parts)
             return leaves, ("list of Node", structure)
-        leaves, structure = super().flatten(tree)
+        leaves, structure = nests.flatten(tree)
         return leaves, (None, structure)
 
     def unflatten(self, structure, leaves):
@@ -134,6 +132,11 @@ class FakeBackend(WrappedBackend):
         kind, inner = structure
         prefix = {None: "", "Node": ".parts", "list of Node": "[0].parts"}[kind]
         return [prefix + path for path in nests.paths(inner)]
+
+
+class FakeBackend(WrappedBackend):
+    tensor_type = {name}.Array
+    nests = FakeNests()
 """
 
 NODES = """

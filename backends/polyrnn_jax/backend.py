@@ -5,8 +5,6 @@ from the start, with its sharding; tensors are brought to the devices of others;
 JAX's own.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cache, partial
 from typing import Any, ClassVar
 
 import jax
@@ -15,6 +13,7 @@ from jax import lax, tree_util
 
 from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry
+from polyrnn_jax import pytrees
 from polyrnn_jax.loop_cache import LoopCache
 
 
@@ -29,22 +28,18 @@ class JaxBackend(Backend):
 
     tensor_type: ClassVar = jax.Array
     namespace: ClassVar = jnp
+    nests = pytrees
     expands_masks: ClassVar = False
 
     def __init__(self) -> None:
-        self._forget_what_is_compiled()
-
-    def _forget_what_is_compiled(self) -> None:
         self._loops = LoopCache(capacity=128)
-        self._compiled = cache(lambda function: jax.jit(partial(function, self)))
 
     def __getstate__(self) -> dict[str, Any]:
-        compiled = ("_loops", "_compiled")
-        return {name: value for name, value in vars(self).items() if name not in compiled}
+        return {name: value for name, value in vars(self).items() if name != "_loops"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._forget_what_is_compiled()
+        self._loops = LoopCache(capacity=128)
 
     def transpose(self, x: Any) -> Any:
         return jnp.swapaxes(x, 0, 1)
@@ -93,17 +88,8 @@ class JaxBackend(Backend):
             steps[:, None] < (ends[None, :] if ends.ndim else ends), like.shape[:2]
         )
 
-    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
-        if reverse:
-            return mask.shape[0] - 1 - jnp.argmax(self.flip(mask), axis=0)
-        return jnp.argmax(mask, axis=0)
-
-    def take(self, x: Any, steps: Any) -> Any:
-        samples = jnp.arange(x.shape[1])
-        return x.at[steps, samples].get(mode="promise_in_bounds", out_sharding=_of_a_step(x))
-
-    def fused(self, function: Callable[..., Any], *tensors: Any) -> Any:
-        return self._compiled(function)(*tensors)
+    def take_first(self, mask: Any, xs: list[Any], *, reverse: bool = False) -> list[Any]:
+        return list(_compiled_take_first(mask, xs, reverse))
 
     def detach(self, x: Any) -> Any:
         return lax.stop_gradient(x)
@@ -113,17 +99,6 @@ class JaxBackend(Backend):
 
     def devices(self) -> list[str]:
         return [f"{device.platform}:{device.id}" for device in jax.devices()]
-
-    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
-        leaves, structure = tree_util.tree_flatten(tree)
-        return leaves, structure
-
-    def unflatten(self, structure: Any, leaves: Sequence[Any]) -> Any:
-        return tree_util.tree_unflatten(structure, leaves)
-
-    def paths(self, structure: Any) -> list[str]:
-        places = tree_util.tree_unflatten(structure, range(structure.num_leaves))
-        return [tree_util.keystr(path) for path, _ in tree_util.tree_leaves_with_path(places)]
 
 
 class _Scan:
@@ -208,6 +183,18 @@ def _select(mask: Any, on_true: Any, on_false: Any) -> Any:
 
 # In eager mode each operation would be dispatched by itself.
 _compiled_select = jax.jit(_select)
+
+
+def _take_first(mask: Any, xs: list[Any], reverse: bool) -> list[Any]:
+    last = mask.shape[0] - 1
+    steps = last - jnp.argmax(jnp.flip(mask, 0), axis=0) if reverse else jnp.argmax(mask, axis=0)
+    samples = jnp.arange(mask.shape[1])
+    return [
+        x.at[steps, samples].get(mode="promise_in_bounds", out_sharding=_of_a_step(x)) for x in xs
+    ]
+
+
+_compiled_take_first = jax.jit(_take_first, static_argnums=2)
 
 
 def _of_a_step(x: Any) -> Any:

@@ -1,12 +1,12 @@
 """What numpy does its own way: outputs are written in place as the loop goes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
 from polyrnn import Backend
-from polyrnn.backend import Body, Carry, HandOut
+from polyrnn.backend import Body, Carry, Writing
 
 BLOCK = 32
 """How many time steps are copied or filled at once, which takes memory for as many."""
@@ -49,10 +49,7 @@ class NumpyBackend(Backend):
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
-        return self.native(np.asarray(value))
-
-    def native(self, x: Any) -> Any:
-        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+        return np.asarray(value)
 
     def nonzero(self, x: Any) -> Any:
         return x != 0
@@ -60,28 +57,14 @@ class NumpyBackend(Backend):
     def length_mask(self, lengths: Any, like: Any) -> Any:
         return np.broadcast_to(np.arange(len(like))[:, None] < lengths, like.shape[:2])
 
-    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
-        return len(mask) - 1 - mask[::-1].argmax(axis=0) if reverse else mask.argmax(axis=0)
+    def take_first(self, mask: Any, xs: list[Any], *, reverse: bool = False) -> list[Any]:
+        steps = len(mask) - 1 - mask[::-1].argmax(axis=0) if reverse else mask.argmax(axis=0)
+        samples = np.arange(mask.shape[1])
+        return [x[steps, samples] for x in xs]
 
-    def take(self, x: Any, steps: Any) -> Any:
-        return x[steps, np.arange(x.shape[1])]
-
-    def fills_forward(self) -> bool:
-        return True
-
-    def forward_fill(self, x: Any, mask: Any) -> Any:
-        time, batch = mask.shape
-        rows = x.reshape(time * batch, *x.shape[2:])
-        # Of the rows of one sample, the last one that is not masked has the greatest number.
-        latest = np.arange(batch)
-        for start in range(0, time, BLOCK):
-            valid = mask[start : start + BLOCK]
-            first, end = start * batch, (start + len(valid)) * batch
-            sources = np.where(valid, np.arange(first, end).reshape(valid.shape), latest)
-            np.maximum.accumulate(sources, out=sources)
-            rows[first:end] = rows.take(sources.reshape(-1), axis=0)
-            latest = sources[-1]
-        return rows.reshape(x.shape)
+    @property
+    def forward_fill(self) -> Callable[[Any, Any], Any]:
+        return _forward_fill
 
     def fill(self, x: Any, mask: Any, stand_in: Any) -> Any:
         return _Filled(x, mask, stand_in)
@@ -90,20 +73,39 @@ class NumpyBackend(Backend):
         return x.copy()
 
     @property
-    def hand_out(self) -> HandOut:
-        return _copied_states
-
-    def read_only(self, x: Any) -> Any:
-        view = x[...]
-        view.setflags(write=False)
-        return view
+    def writing(self) -> Writing:
+        return _WRITING
 
     def devices(self) -> list[str]:
         return ["cpu"]
 
 
-def _copied_states(states: list[Any], constants: list[Any]) -> tuple[list[Any], list[Any]]:
-    return [state.copy() for state in states], constants
+def _copies(states: list[Any]) -> list[Any]:
+    return [state.copy() for state in states]
+
+
+def _read_only(x: Any) -> Any:
+    view = x[...]
+    view.setflags(write=False)
+    return view
+
+
+_WRITING = Writing(hand_out=_copies, read_only=_read_only)
+
+
+def _forward_fill(x: Any, mask: Any) -> Any:
+    time, batch = mask.shape
+    rows = x.reshape(time * batch, *x.shape[2:])
+    # Of the rows of one sample, the last one that is not masked has the greatest number.
+    latest = np.arange(batch)
+    for start in range(0, time, BLOCK):
+        valid = mask[start : start + BLOCK]
+        first, end = start * batch, (start + len(valid)) * batch
+        sources = np.where(valid, np.arange(first, end).reshape(valid.shape), latest)
+        np.maximum.accumulate(sources, out=sources)
+        rows[first:end] = rows.take(sources.reshape(-1), axis=0)
+        latest = sources[-1]
+    return rows.reshape(x.shape)
 
 
 class _Filled:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-import optree
 import tensorflow as tf
 
-from polyrnn import Backend, nests, python_loop
+from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn_tensorflow import extension_types, functions
+from polyrnn_tensorflow import containers, functions
 from polyrnn_tensorflow.graph_loop import graph_loop
 from polyrnn_tensorflow.time_steps import length_of, shape_of, static_length
 
@@ -37,11 +36,12 @@ class TensorFlowBackend(Backend):
 
     tensor_type: ClassVar = tf.Tensor
     namespace: ClassVar = functions
+    nests = containers
     expands_masks: ClassVar = False
 
     @property
-    def spec(self) -> Callable[[Any], tuple[Any, ...]]:
-        return _spec
+    def tensor_key(self) -> Callable[[Any], tuple[Any, ...]]:
+        return _tensor_key
 
     def transpose(self, x: Any) -> Any:
         shape = shape_of(x)
@@ -105,25 +105,12 @@ class TensorFlowBackend(Backend):
         mask.set_shape(like.shape[:2])
         return mask
 
-    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
+    def take_first(self, mask: Any, xs: list[Any], *, reverse: bool = False) -> list[Any]:
         if reverse:
-            return length_of(mask, tf.int32) - 1 - self.first_true(self.flip(mask))
-        return tf.raw_ops.ArgMax(input=_not_empty(mask), dimension=0, output_type=tf.int32)
-
-    def take(self, x: Any, steps: Any) -> Any:
-        batch = length_of(steps, tf.int32)
-        samples = np.arange(batch, dtype=np.int32) if isinstance(batch, int) else tf.range(batch)
-        x = _not_empty(x)
-        shape = shape_of(x)
-        if shape is not None and all(shape):
-            places = tf.raw_ops.Pack(values=[steps, samples], axis=1)
-            return tf.raw_ops.GatherNd(params=x, indices=places)
-        # That operation takes nothing, not even nothing, from a tensor without elements.
-        sizes = tf.shape(x)
-        rows = tf.reshape(x, tf.concat([sizes[:1] * sizes[1:2], sizes[2:]], 0))
-        taken = tf.gather(rows, steps * batch + samples)
-        taken.set_shape(x.shape[1:])
-        return taken
+            steps = length_of(mask, tf.int32) - 1 - _first_true(self.flip(mask))
+        else:
+            steps = _first_true(mask)
+        return [_take(x, steps) for x in xs]
 
     def copy(self, x: Any) -> Any:
         # Eagerly an element of a tensor shares its memory, and would keep all of it.
@@ -133,9 +120,6 @@ class TensorFlowBackend(Backend):
             return tf.reshape(self.copy(tf.reshape(x, [1])), [])
         # To join it with nothing copies a tensor, and is the only operation that always does.
         return tf.concat([x, tf.zeros([0, *x.shape[1:]], x.dtype)], 0)
-
-    def new_axis(self, x: Any) -> Any:
-        return tf.raw_ops.ExpandDims(input=x, axis=1)
 
     def shape(self, x: Any) -> tuple[Any, ...] | None:
         return shape_of(x)
@@ -147,18 +131,8 @@ class TensorFlowBackend(Backend):
         physical = tf.config.list_physical_devices()
         return [device.name.removeprefix("/physical_device:") for device in physical]
 
-    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
-        leaves, structure = nests.flatten(tree)
-        while extension_types.take_apart(leaves):
-            leaves, structure = nests.flatten(tree)
-        if structure.namespace:
-            # There is a container of ours in it: a step that gets a tracked list may
-            # give back a plain one, so the structure had better be that of a plain one.
-            leaves, structure = nests.flatten(nests.unflatten(structure, leaves))
-        return leaves, structure
 
-
-def _spec(x: Any) -> tuple[Any, ...]:
+def _tensor_key(x: Any) -> tuple[Any, ...]:
     return type(x), x.dtype, shape_of(x)
 
 
@@ -181,6 +155,27 @@ def _slices(x: Any, reverse: bool) -> Iterator[Any]:
         yield from reversed(items) if reverse else items
 
 
+def _first_true(mask: Any) -> Any:
+    return tf.raw_ops.ArgMax(input=_not_empty(mask), dimension=0, output_type=tf.int32)
+
+
+def _take(x: Any, steps: Any) -> Any:
+    """Return ``x[steps[b], b]`` for each sample `b`."""
+    batch = length_of(steps, tf.int32)
+    samples = np.arange(batch, dtype=np.int32) if isinstance(batch, int) else tf.range(batch)
+    x = _not_empty(x)
+    shape = shape_of(x)
+    if shape is not None and all(shape):
+        places = tf.raw_ops.Pack(values=[steps, samples], axis=1)
+        return tf.raw_ops.GatherNd(params=x, indices=places)
+    # That operation takes nothing, not even nothing, from a tensor without elements.
+    sizes = tf.shape(x)
+    rows = tf.reshape(x, tf.concat([sizes[:1] * sizes[1:2], sizes[2:]], 0))
+    taken = tf.gather(rows, steps * batch + samples)
+    taken.set_shape(x.shape[1:])
+    return taken
+
+
 def _not_empty(x: Any) -> Any:
     """Give a first axis that may turn out to be empty something to be asked for."""
     if static_length(x) is not None:
@@ -188,27 +183,3 @@ def _not_empty(x: Any) -> Any:
     if x.shape.rank is None:
         return tf.pad(x, tf.concat([[[0, 1]], tf.zeros([tf.rank(x) - 1, 2], tf.int32)], 0))
     return tf.pad(x, [[0, 1]] + [[0, 0]] * (x.shape.rank - 1))
-
-
-def _take_apart_tracked_containers() -> None:
-    """Have nests see the plain container in what `tf.Module` and Keras make of attributes.
-
-    The types are private; their instances are not.
-    """
-    module = tf.Module()
-    module.tracked = [{}, ([],)]
-    tracked: Any = module.tracked
-    for container, plain in (
-        (tracked, list),
-        (tracked[0], lambda node: node.__wrapped__),
-        (tracked[1], lambda node: node.__wrapped__),
-    ):
-        optree.register_pytree_node(
-            type(container),
-            lambda node, plain=plain: ((plain(node),), None),  # type: ignore[misc]
-            lambda _, children: next(iter(children)),
-            namespace=nests.NAMESPACE,
-        )
-
-
-_take_apart_tracked_containers()

@@ -5,17 +5,17 @@ How a loop runs in Python is in `polyrnn_torch.eager_loop`, how it is compiled i
 `polyrnn_torch.tracing`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from polyrnn import Backend
-from polyrnn.backend import Body, Carry, HandOut
+from polyrnn.backend import Body, Carry, Writing
 from polyrnn_torch import registered_nodes
 from polyrnn_torch.compiled_loop import compiled_loop
-from polyrnn_torch.eager_loop import count_of_writes, eager_loop, hand_out_apart
+from polyrnn_torch.eager_loop import apart, count_of_writes, eager_loop
 from polyrnn_torch.tracing import keep_in_one_piece
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
@@ -41,12 +41,11 @@ class TorchBackend(Backend):
     At least ``2 * steps_per_round - 1``, which is what a scan may have written out.
     """
 
-    @property
-    def spec(self) -> Callable[[Any], tuple[Any, ...]]:
-        return _spec if torch.compiler.is_compiling() else super().spec
+    nests = registered_nodes
 
-    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
-        return registered_nodes.flatten(tree)
+    @property
+    def tensor_key(self) -> Callable[[Any], tuple[Any, ...]]:
+        return _traceable_key if torch.compiler.is_compiling() else super().tensor_key
 
     def transpose(self, x: Any) -> Any:
         return x.transpose(0, 1)
@@ -91,38 +90,26 @@ class TorchBackend(Backend):
         steps = torch.arange(time, device=like.device)
         return (steps[:, None] < lengths.long()).expand(time, batch)
 
-    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
-        if reverse:
-            return mask.shape[0] - 1 - mask.flip(0).to(torch.uint8).argmax(0)
-        return mask.to(torch.uint8).argmax(0)
-
-    def take(self, x: Any, steps: Any) -> Any:
-        return x[steps, torch.arange(x.shape[1], device=x.device)]
+    def take_first(self, mask: Any, xs: list[Any], *, reverse: bool = False) -> list[Any]:
+        valid = mask.to(torch.uint8)
+        steps = mask.shape[0] - 1 - valid.flip(0).argmax(0) if reverse else valid.argmax(0)
+        samples = torch.arange(mask.shape[1], device=mask.device)
+        return [x[steps, samples] for x in xs]
 
     def detach(self, x: Any) -> Any:
         return x.detach()
 
     @property
-    def writes(self) -> Callable[[Sequence[Any]], list[Any] | None] | None:
-        return count_of_writes()
-
-    @property
-    def hand_out(self) -> HandOut:
-        return hand_out_apart if count_of_writes() is None else super().hand_out
+    def writing(self) -> Writing:
+        counts = count_of_writes()
+        return Writing(hand_out=apart) if counts is None else Writing(counts=counts)
 
     def copy(self, x: Any) -> Any:
         return x.clone()
 
-    def fills_forward(self) -> bool:
-        return not torch.compiler.is_compiling()
-
-    def forward_fill(self, x: Any, mask: Any) -> Any:
-        time, batch = mask.shape
-        numbers = torch.arange(time * batch, device=x.device).view(time, batch)
-        # Of the rows of one sample, the last one that is not masked has the greatest number.
-        sources = torch.where(mask, numbers, numbers[:1]).cummax(0).values.flatten()
-        # One index for whole rows is quicker than two, and so is its gradient.
-        return x.flatten(0, 1).index_select(0, sources).unflatten(0, (time, batch))
+    @property
+    def forward_fill(self) -> Callable[[Any, Any], Any] | None:
+        return None if torch.compiler.is_compiling() else _forward_fill
 
     def flip(self, x: Any) -> Any:
         return x.flip(0)
@@ -143,10 +130,19 @@ class TorchBackend(Backend):
         return not torch.compiler.is_compiling()
 
 
-def _spec(x: Any) -> tuple[Any, ...]:
+def _traceable_key(x: Any) -> tuple[Any, ...]:
     # What tells it elsewhere torch.compile cannot trace; and to that tensors are of one
     # type where a step is traced, and of another around it.
     return isinstance(x, torch.Tensor), x.dtype, x.shape
+
+
+def _forward_fill(x: Any, mask: Any) -> Any:
+    time, batch = mask.shape
+    numbers = torch.arange(time * batch, device=x.device).view(time, batch)
+    # Of the rows of one sample, the last one that is not masked has the greatest number.
+    sources = torch.where(mask, numbers, numbers[:1]).cummax(0).values.flatten()
+    # One index for whole rows is quicker than two, and so is its gradient.
+    return x.flatten(0, 1).index_select(0, sources).unflatten(0, (time, batch))
 
 
 def _untraced_shape(x: Any) -> tuple[Any, ...]:

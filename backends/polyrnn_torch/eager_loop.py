@@ -87,16 +87,16 @@ def is_transformed() -> bool:
     return torch._C._functorch.maybe_current_level() is not None
 
 
-def hand_out_apart(states: list[Any], constants: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Return what a step may write into where torch counts no writes.
+def apart(states: list[Any]) -> list[Any]:
+    """Return states that a step may write into where torch counts no writes.
 
     The loop copies what is put out, so that a state may be written into unless it is another
-    state, too. Constants are for all steps.
+    state, too.
     """
-    apart: list[Any] = []
+    handed: list[Any] = []
     for state in states:
-        apart.append(state.clone() if any(state is other for other in apart) else state)
-    return apart, copies(constants) if constants else constants
+        handed.append(state.clone() if any(state is other for other in handed) else state)
+    return handed
 
 
 def _count_writes(tensors: Sequence[Any]) -> list[int] | None:

@@ -8,14 +8,17 @@ import optree
 from torch.utils import _pytree
 
 from polyrnn import nests
+from polyrnn.nests import paths, unflatten
 from polyrnn.registry import before_calls, constant_in_traces
+
+__all__ = ["flatten", "paths", "register_nodes", "unflatten"]
 
 _lock = threading.Lock()
 _counted: list[int] = [0]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """Take a nest apart, also where only torch knows how.
+    """Return the leaves and the structure of a nest, also where only torch knows its type.
 
     Args:
         tree: The nest.

@@ -5,16 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import optree
 import pytest
 from mutation import Mutant, assert_accepted, assert_rejected
 
 import polyrnn
-from polyrnn import masking, plan, recurrence, registry, stepping
+from polyrnn import mask_arguments, plan, reading, recurrence, registry, step_results, stepping
 from polyrnn_numpy.backend import NumpyBackend
-
-# Its stubs ask for nests of a type that is known.
-tree: Any = optree
 
 SUITE = ("test_cases", "test_errors", "test_checks")
 
@@ -32,16 +28,25 @@ def planning(change: Callable[[plan.Plan], dict[str, Any]]) -> Callable[[Any], A
     return mutate
 
 
+def with_mask(made: plan.Plan, change: Callable[[Any], Any]) -> Any:
+    masking = made.masking
+    return None if masking is None else masking._replace(mask=change(masking.mask))
+
+
+def widened(nest: Any) -> Any:
+    return nest._replace(leaves=[x.astype(np.result_type(x, "f8")) for x in nest.leaves])
+
+
 def states_of_masked_steps_too(right: Any) -> Any:
     def mutated(made: plan.Plan, step: Any) -> Any:
-        masked, unmasked = right(made, step), right(made._replace(mask=None), step)
+        masked, unmasked = right(made, step), right(made._replace(masking=None), step)
 
         def body(carry: Any, slices: Any) -> Any:
             (_, held), outputs = masked(carry, slices)
             (states, _), _ = unmasked(carry, slices)
             return (states, held), outputs
 
-        return body if made.mask is not None else masked
+        return body if made.masking is not None else masked
 
     return mutated
 
@@ -52,14 +57,14 @@ def counters_stay_at_masked_steps(right: Any) -> Any:
 
         def wrong(carry: Any, slices: Any) -> Any:
             (states, held), outputs = body(carry, slices)
-            mask = slices[len(made.inputs)]
+            mask = slices[len(made.inputs.leaves)]
             states = [
                 old if np.ndim(new) == 0 and not mask.all() else new
                 for new, old in zip(states, carry[0], strict=True)
             ]
             return (states, held), outputs
 
-        return body if made.mask is None else wrong
+        return body if made.masking is None else wrong
 
     return mutated
 
@@ -96,30 +101,37 @@ def three_deep(right: Any) -> Any:
     return mutated
 
 
+def all_states_are_of_samples(right: Any) -> Any:
+    def mutated(backend: Any, mask: Any, inputs: Any, states: Any, **keywords: Any) -> Any:
+        if any(np.ndim(state) == 0 for state in states):
+            raise ValueError("a state has no batch")
+        return right(backend, mask, inputs, states, **keywords)
+
+    return mutated
+
+
 PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
     (
         "The mask says what not to count.",
         "mask-bool",
-        lambda made: {"mask": None if made.mask is None else ~made.mask},
+        lambda made: {"masking": with_mask(made, lambda mask: ~mask)},
     ),
     (
         "The mask is turned with go_backwards.",
         "backwards-masked",
         lambda made: {
-            "mask": made.mask[::-1] if made.reverse and made.mask is not None else made.mask
+            "masking": with_mask(made, lambda mask: mask[::-1] if made.reverse else mask)
         },
     ),
     (
         "States are widened.",
         "dtype-float16",
-        lambda made: {"states": [s.astype(np.result_type(s, "f8")) for s in made.states]},
+        lambda made: {"states": widened(made.states)},
     ),
     (
         "Constants are widened.",
         "constants",
-        lambda made: {
-            "constants": tree.tree_map(lambda c: c.astype(np.result_type(c, "f8")), made.constants)
-        },
+        lambda made: {"constants": widened(made.constants)},
     ),
     (
         "Constants come before the states.",
@@ -127,10 +139,12 @@ PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
         lambda made: (
             {
                 "step_function": lambda x, given: made.step_function(
-                    x, given[-len(made.constants) :] + given[: -len(made.constants)]
+                    x,
+                    given[-made.constants.structure.num_children :]
+                    + given[: -made.constants.structure.num_children],
                 )
             }
-            if made.constants
+            if made.constants.leaves
             else {}
         ),
     ),
@@ -144,7 +158,7 @@ PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
         "inputs-dict",
         lambda made: {
             "step_function": lambda x, given: made.step_function(
-                tree.tree_leaves(x) if isinstance(x, dict) else x, given
+                list(x.values()) if isinstance(x, dict) else x, given
             )
         },
     ),
@@ -155,8 +169,8 @@ OTHERS = [
         "A state of rank 0 has to have a batch.",
         "masked-counter",
         plan,
-        "belongs_to_walk",
-        lambda _: lambda *arguments: False,
+        "make_masking",
+        all_states_are_of_samples,
     ),
     (
         "A state of rank 0 stays at masked steps.",
@@ -168,30 +182,30 @@ OTHERS = [
     (
         "A list is no tuple.",
         "states-lists-for-tuples",
-        stepping,
+        step_results,
         "_form",
         lambda _: lambda backend, tree: object(),
     ),
     (
         "A list of one tensor counts for any nest of one.",
         "refuses-step-other-keys",
-        stepping,
+        step_results,
         "_form",
-        lambda _: lambda backend, tree: len(backend.flatten(tree)[0]),
+        lambda _: lambda backend, tree: len(backend.nests.flatten(tree)[0]),
     ),
     (
         "One tensor is handed out as two states.",
         "writing-state-returned-twice",
         NumpyBackend,
-        "hand_out",
-        lambda _: property(lambda self: lambda states, constants: (states, constants)),
+        "writing",
+        lambda right: property(lambda self: right.fget(self)._replace(hand_out=None)),
     ),
     (
         "A step may write into constants.",
         "writing-constant",
         NumpyBackend,
-        "read_only",
-        lambda _: lambda self, x: x,
+        "writing",
+        lambda right: property(lambda self: right.fget(self)._replace(read_only=lambda x: x)),
     ),
     (
         "What was written into is not named.",
@@ -217,22 +231,22 @@ OTHERS = [
     (
         "A step may change dtypes and shapes.",
         "refuses-step-wider-dtype",
-        stepping.Step,
-        "_hold_to",
+        step_results.StepResults,
+        "_checked",
         lambda _: lambda self, leaves, *arguments: leaves,
     ),
     (
         "A step may change shapes.",
         "refuses-step-other-shape",
-        stepping,
+        step_results,
         "_fits",
         lambda _: lambda *arguments: True,
     ),
     (
         "A masked output needs no batch.",
         "refuses-step-masked-output-without-batch",
-        stepping.Step,
-        "_check_batch",
+        step_results,
+        "check_masked_output",
         lambda _: lambda *arguments: None,
     ),
     (
@@ -259,28 +273,49 @@ OTHERS = [
     (
         "A framework tells what of a mask is zero.",
         "mask-list-of-complex",
-        masking,
+        mask_arguments,
         "_nonzero_on_host",
         lambda _: lambda backend, array: array.real,
     ),
     (
         "What is nearly zero in a mask is zero.",
         "mask-list-of-tiny-numbers",
-        masking,
+        mask_arguments,
         "_nonzero_on_host",
         lambda _: lambda backend, array: array.astype("float32") if array.dtype == "f8" else array,
     ),
     (
         "Integers in a mask are narrowed.",
         "mask-list-of-large-integers",
-        masking,
+        mask_arguments,
         "_nonzero_on_host",
         lambda _: lambda backend, array: array.astype("int32") if array.dtype == "i8" else array,
     ),
     (
+        "Arrays keep a foreign byte order.",
+        "neutral-byte-order-float32",
+        reading,
+        "_neutral",
+        lambda _: lambda backend, value: value,
+    ),
+    (
+        "Arrays have their bytes turned, and keep the dtype.",
+        "neutral-byte-order-float32",
+        reading,
+        "_neutral",
+        lambda _: lambda backend, value: value if value.dtype.isnative else value.byteswap(),
+    ),
+    (
+        "Arrays are read in the wrong byte order.",
+        "neutral-byte-order-int32",
+        reading,
+        "_neutral",
+        lambda _: lambda backend, value: value.view(value.dtype.newbyteorder("=")),
+    ),
+    (
         "Lengths are not checked in tuples.",
         "refuses-lengths-tuple-too-long",
-        masking,
+        mask_arguments,
         "_host_array",
         lambda right: (
             lambda argument, value: None if type(value) is tuple else right(argument, value)
@@ -289,21 +324,21 @@ OTHERS = [
     (
         "True counts as a length of 1 beside integers.",
         "refuses-lengths-bool-in-list",
-        masking,
+        mask_arguments,
         "_entries",
         lambda right: lambda value: [e + 0 if e is True else e for e in right(value)],
     ),
     (
         "An empty list holds floats.",
         "lengths-of-no-samples",
-        masking,
+        mask_arguments,
         "_entries",
         lambda right: lambda value: right(value) or [np.asarray([])],
     ),
     (
         "Lengths are narrowed before they are checked.",
         "refuses-lengths-uint64-too-long",
-        masking,
+        mask_arguments,
         "_host_array",
         lambda right: (
             lambda argument, value: (
@@ -322,7 +357,7 @@ NESTED: list[tuple[str, str, Any]] = [
     (
         "A walk within the step of another has no mask.",
         "nested-walks-masked",
-        within_a_walk(lambda made: made._replace(mask=None)),
+        within_a_walk(lambda made: made._replace(masking=None)),
     ),
     ("A walk two steps deep puts out nothing.", "nested-walks-three-deep", three_deep),
 ]

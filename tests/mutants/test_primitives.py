@@ -1,6 +1,7 @@
 """A backend with one wrong primitive is rejected by the suite."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,22 @@ def widening(select: Any) -> Any:
 
 
 RIGHT_SELECT = NumpyBackend.select
+
+
+def changed(nests: Any, **functions: Callable[..., Any]) -> Any:
+    """Return nests with other functions."""
+    right = {name: getattr(nests, name) for name in ("flatten", "unflatten", "paths")}
+    return SimpleNamespace(**right | functions)
+
+
+def filling(change: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Make a mutation of `forward_fill` from a function that is given the right one first."""
+
+    def mutate(right: Any) -> Any:
+        return property(lambda self: lambda x, mask: change(right.fget(self), x, mask))
+
+    return mutate
+
 
 PRIMITIVES = {
     "transpose": [
@@ -174,36 +191,19 @@ PRIMITIVES = {
             lambda right: lambda self, lengths, like: right(self, lengths + len(like), like),
         ),
     ],
-    "native": [
-        (
-            "It leaves the byte order.",
-            "neutral-byte-order-float32",
-            lambda _: lambda self, x: x,
-        ),
-        (
-            "It turns the bytes, and leaves the dtype.",
-            "neutral-byte-order-float32",
-            lambda _: lambda self, x: x if x.dtype.isnative else x.byteswap(),
-        ),
-        (
-            "It reads the bytes in the wrong order.",
-            "neutral-byte-order-int32",
-            lambda _: lambda self, x: x.view(x.dtype.newbyteorder("=")),
-        ),
-    ],
     "flip": [("It leaves the order.", "backwards-zero-output", lambda _: lambda self, x: x)],
-    "unflatten": [
+    "nests": [
         (
             "It swaps leaves.",
             "outputs-nested",
-            lambda right: lambda self, structure, leaves: right(self, structure, leaves[::-1]),
+            lambda right: changed(
+                right, unflatten=lambda structure, leaves: right.unflatten(structure, leaves[::-1])
+            ),
         ),
-    ],
-    "paths": [
         (
             "It names the wrong leaf.",
             "refuses-inputs-leaf-rank-2",
-            lambda right: lambda self, structure: right(self, structure)[::-1],
+            lambda right: changed(right, paths=lambda structure: right.paths(structure)[::-1]),
         ),
     ],
     "shape": [
@@ -214,26 +214,23 @@ PRIMITIVES = {
         ),
     ],
     "forward_fill": [
-        ("It fills nothing.", "masked-output-repeats", lambda _: lambda self, x, mask: x),
+        ("It fills nothing.", "masked-output-repeats", filling(lambda right, x, mask: x)),
         (
             "It fills with the step before, valid or not.",
             "masked-output-repeats",
-            lambda _: lambda self, x, mask: np.where(_like(mask, x), x, np.roll(x, 1, 0)),
+            filling(lambda right, x, mask: np.where(_like(mask, x), x, np.roll(x, 1, 0))),
         ),
         (
             "It fills with zeros.",
             "masked-output-repeats",
-            lambda _: lambda self, x, mask: np.where(_like(mask, x), x, x.dtype.type(0)),
+            filling(lambda right, x, mask: np.where(_like(mask, x), x, x.dtype.type(0))),
         ),
         (
             "It fills each block for itself.",
             "masked-output-repeats-long",
-            lambda right: (
-                lambda self, x, mask: np.concatenate(
-                    [
-                        right(self, x[at : at + 16], mask[at : at + 16])
-                        for at in range(0, len(x), 16)
-                    ]
+            filling(
+                lambda right, x, mask: np.concatenate(
+                    [right(x[at : at + 16], mask[at : at + 16]) for at in range(0, len(x), 16)]
                 )
             ),
         ),

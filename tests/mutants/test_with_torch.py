@@ -32,8 +32,8 @@ def pairing(change: Any) -> Any:
 
 
 def own_steps_only(backend: Any, mask: Any, xs: Any, states: Any, pairs: Any) -> Any:
-    first = backend.first_true(mask)
-    return [backend.select(mask, x, backend.take(x, first)) for x in xs], pairs[1]
+    own = backend.take_first(mask, xs)
+    return [backend.select(mask, x, first) for x, first in zip(xs, own, strict=True)], pairs[1]
 
 
 def zeros_where_all_is_masked(backend: Any, mask: Any, xs: Any, states: Any, pairs: Any) -> Any:
@@ -55,11 +55,12 @@ def state_of_the_moment(make_plan: Any) -> Any:
 
         class Mutated(type(made.backend)):  # type: ignore[misc]
             def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
-                if any(on_false is stand_in for stand_in in made.stand_ins):
+                if any(on_false is stand_in for stand_in in made.masking.stand_ins):
                     return on_true
                 return super().select(mask, on_true, on_false)
 
-        return made._replace(backend=Mutated())
+        masking = made.masking
+        return made._replace(masking=masking and masking._replace(backend=Mutated()))
 
     return mutated
 
@@ -110,14 +111,14 @@ MUTANTS = [
         "Padding reaches the step.",
         "padding-nan-right",
         masking,
-        "_pairs",
+        "pairs",
         pairing(lambda backend, mask, xs, states, pairs: (xs, pairs[1])),
     ),
     Mutant(
         "Padding becomes zeros, of which the logarithm has no slope.",
         "padding-log-nan-gaps",
         masking,
-        "_pairs",
+        "pairs",
         pairing(
             lambda backend, mask, xs, states, pairs: (
                 [backend.select(mask, x) for x in xs],
@@ -129,31 +130,35 @@ MUTANTS = [
         "A sample without a valid step keeps its padding.",
         "padding-log-zeros-row",
         masking,
-        "_pairs",
+        "pairs",
         pairing(own_steps_only),
     ),
     Mutant(
         "A batch without a valid step becomes zeros.",
         "padding-log-zeros-all",
         masking,
-        "_pairs",
+        "pairs",
         pairing(zeros_where_all_is_masked),
     ),
     Mutant(
         "Ones are zeros.",
         "padding-log-zeros-all",
         TorchBackend,
-        "ones_like",
-        lambda _: lambda self, x: torch.zeros_like(x),
+        "namespace",
+        lambda _: SimpleNamespace(**vars(torch) | {"ones_like": torch.zeros_like}),
     ),
     Mutant(
         "No gradient passes through what masked steps repeat.",
         "masked-output-repeats",
         TorchBackend,
         "forward_fill",
-        lambda right: (
-            lambda self, x, mask: torch.where(
-                mask.reshape(mask.shape + (1,) * (x.ndim - 2)), x, right(self, x.detach(), mask)
+        lambda right: property(
+            lambda self: (
+                lambda x, mask: torch.where(
+                    mask.reshape(mask.shape + (1,) * (x.ndim - 2)),
+                    x,
+                    right.fget(self)(x.detach(), mask),
+                )
             )
         ),
     ),
@@ -161,7 +166,7 @@ MUTANTS = [
         "A sample without a valid step is filled with ones.",
         "padding-distant-nan-row",
         masking,
-        "_pairs",
+        "pairs",
         pairing(ones_where_a_sample_is_masked),
     ),
     Mutant(
@@ -175,14 +180,14 @@ MUTANTS = [
         "A sample without a valid step keeps its state beside the input of another sample.",
         "padding-root-row",
         masking,
-        "_pairs",
+        "pairs",
         pairing(lambda backend, mask, xs, states, pairs: (pairs[0], states)),
     ),
     Mutant(
         "Masked steps are given zeros for their states.",
         "padding-bounded-gaps",
         masking,
-        "_pairs",
+        "pairs",
         pairing(
             lambda backend, mask, xs, states, pairs: (
                 pairs[0],
@@ -194,36 +199,46 @@ MUTANTS = [
         "All masked steps are given the state of the first sample.",
         "padding-root-row",
         masking,
-        "_pairs",
+        "pairs",
         pairing(first_pair_of_the_batch),
     ),
     Mutant(
         "Backwards, masked steps are given the first valid input in time.",
         "padding-bounded-backwards",
         TorchBackend,
-        "first_true",
-        lambda right: lambda self, mask, reverse=False: right(self, mask),
+        "take_first",
+        lambda right: lambda self, mask, xs, reverse=False: right(self, mask, xs),
     ),
     Mutant(
         "The first step counts as the first valid one.",
         "padding-distant-ones-left",
         TorchBackend,
-        "first_true",
-        lambda _: lambda self, mask, reverse=False: torch.zeros(mask.shape[1:], dtype=torch.int64),
+        "take_first",
+        lambda _: lambda self, mask, xs, reverse=False: [x[0] for x in xs],
     ),
     Mutant(
         "One step is taken for all samples.",
-        "padding-distant-ones-left",
+        "padding-nan-gaps",
         TorchBackend,
-        "take",
-        lambda right: lambda self, x, steps: right(self, x, steps * 0),
+        "take_first",
+        lambda right: (
+            lambda self, mask, xs, reverse=False: (
+                right(self, mask, xs[:1], reverse=reverse)
+                + right(self, mask[:, :1].expand(mask.shape), xs[1:], reverse=reverse)
+            )
+        ),
     ),
     Mutant(
         "Nothing is taken from a tensor without elements.",
         "no-features-masked",
         TorchBackend,
-        "take",
-        lambda right: lambda self, x, steps: right(self, x, steps) if x.numel() else x[:0],
+        "take_first",
+        lambda right: (
+            lambda self, mask, xs, reverse=False: [
+                taken if x.numel() else x[:0]
+                for x, taken in zip(xs, right(self, mask, xs, reverse=reverse), strict=True)
+            ]
+        ),
     ),
     Mutant(
         "Time steps are counted in the dtype of the lengths.",

@@ -1,11 +1,12 @@
 """A backend that writes down what the front end asks of it, with tensors that allow no more."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 import polyrnn_numpy.backend
-from polyrnn import Backend
+from polyrnn import Backend, nests
 from polyrnn.backend import Body, Carry
 
 
@@ -70,6 +71,15 @@ class Tensor:
     __hash__ = None  # type: ignore[assignment]
 
 
+class Namespace:
+    """Has the one function that the front end calls."""
+
+    @staticmethod
+    def ones_like(x: Tensor) -> Tensor:
+        x._backend.record("ones_like", x)
+        return x._backend.tensor(np.ones_like(x._array))
+
+
 class Recorded(NamedTuple):
     """One call: the method, and its arguments with shapes in the place of tensors."""
 
@@ -77,20 +87,38 @@ class Recorded(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+class RecordingNests:
+    """Flattens by optree, and writes that down."""
+
+    def __init__(self, backend: "RecordingBackend") -> None:
+        self._backend = backend
+
+    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
+        self._backend.record("flatten")
+        return nests.flatten(tree)
+
+    def unflatten(self, structure: Any, leaves: Any) -> Any:
+        return nests.unflatten(structure, leaves)
+
+    def paths(self, structure: Any) -> list[str]:
+        return nests.paths(structure)
+
+
 class RecordingBackend(Backend):
     """Computes with numpy; `calls` is what it was asked, in order.
 
     Args:
-        fills: What it answers to `fills_forward`.
+        fills: Whether it has a `forward_fill`.
     """
 
     tensor_type: ClassVar[Any] = Tensor
-    namespace: ClassVar[Any] = np
+    namespace: ClassVar[Any] = Namespace
 
     def __init__(self, fills: bool = False) -> None:
         self.fills = fills
         self.calls: list[Recorded] = []
         self._numpy = polyrnn_numpy.backend.NumpyBackend()
+        self.nests = RecordingNests(self)
 
     def record(self, method: str, *arguments: Any) -> None:
         self.calls.append(Recorded(method, tuple(map(_shapes, arguments))))
@@ -137,26 +165,20 @@ class RecordingBackend(Backend):
         self.record("length_mask", lengths, like)
         return self.tensor(self._numpy.length_mask(lengths._array, like._array))
 
-    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
-        self.record("first_true", mask)
-        return self.tensor(self._numpy.first_true(mask._array, reverse=reverse))
-
-    def take(self, x: Any, steps: Any) -> Any:
-        self.record("take", x, steps)
-        return self.tensor(self._numpy.take(x._array, steps._array))
-
-    def ones_like(self, x: Any) -> Any:
-        self.record("ones_like", x)
-        return self.tensor(np.ones_like(x._array))
+    def take_first(self, mask: Any, xs: list[Any], *, reverse: bool = False) -> list[Any]:
+        self.record("take_first", mask, xs)
+        arrays = [x._array for x in xs]
+        return list(map(self.tensor, self._numpy.take_first(mask._array, arrays, reverse=reverse)))
 
     def detach(self, x: Any) -> Any:
         self.record("detach", x)
         return x
 
-    def fills_forward(self) -> bool:
-        return self.fills
+    @property
+    def forward_fill(self) -> Callable[[Any, Any], Any] | None:
+        return self._forward_fill if self.fills else None
 
-    def forward_fill(self, x: Any, mask: Any) -> Any:
+    def _forward_fill(self, x: Any, mask: Any) -> Any:
         self.record("forward_fill", x, mask)
         return self.tensor(self._numpy.forward_fill(x._array.copy(), mask._array))
 
@@ -166,10 +188,6 @@ class RecordingBackend(Backend):
 
     def dtype_name(self, x: Any) -> str:
         return str(x._array.dtype)
-
-    def flatten(self, tree: Any) -> tuple[list[Any], Any]:
-        self.record("flatten")
-        return super().flatten(tree)
 
 
 def to_numpy(tensor: Tensor) -> Any:

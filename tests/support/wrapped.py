@@ -36,6 +36,11 @@ class WrappedArray(NDArrayOperatorsMixin):
     def __array__(self, *arguments: Any, **keywords: Any) -> Any:
         raise TypeError("a wrapped array is not for numpy")
 
+    def __array_function__(self, function: Any, kinds: Any, inputs: Any, keywords: Any) -> Any:
+        if function is not np.ones_like:
+            return NotImplemented
+        return type(self)(np.ones_like(self.array))
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
         plain = [x.array if isinstance(x, WrappedArray) else x for x in inputs]
         return type(self)(getattr(ufunc, method)(*plain, **keywords))
@@ -79,11 +84,6 @@ class WrappedBackend(Backend):
     def length_mask(self, lengths: Any, like: Any) -> Any:
         return self._wrap(self._numpy.length_mask(lengths.array, like.array))
 
-    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
-        return self._wrap(self._numpy.first_true(mask.array, reverse=reverse))
-
-    def take(self, x: Any, steps: Any) -> Any:
-        return self._wrap(self._numpy.take(x.array, steps.array))
-
-    def ones_like(self, x: Any) -> Any:
-        return self._wrap(np.ones_like(x.array))
+    def take_first(self, mask: Any, xs: list[Any], *, reverse: bool = False) -> list[Any]:
+        arrays = [x.array for x in xs]
+        return list(map(self._wrap, self._numpy.take_first(mask.array, arrays, reverse=reverse)))

@@ -138,12 +138,6 @@ from torch.utils import _pytree
 import polyrnn
 from polyrnn_torch.backend import TorchBackend
 
-if "flatten" not in vars(TorchBackend):
-    TorchBackend.flatten = lambda self, tree: _pytree.tree_flatten(tree)
-    TorchBackend.unflatten = lambda self, spec, leaves: _pytree.tree_unflatten(list(leaves), spec)
-    TorchBackend.paths = lambda self, spec: [""] * spec.num_leaves
-
-
 class Node:
     def __init__(self, part):
         self.part = part

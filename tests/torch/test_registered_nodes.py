@@ -149,7 +149,7 @@ def test_threads_that_meet_a_type_at_once() -> None:
     def meet(barrier: threading.Barrier) -> None:
         for kind in kinds:
             barrier.wait()
-            found.append(len(TorchBackend().flatten(kind(torch.ones(1), torch.ones(1)))[0]))
+            found.append(len(TorchBackend().nests.flatten(kind(torch.ones(1), torch.ones(1)))[0]))
 
     barrier = threading.Barrier(4)
     threads = [threading.Thread(target=meet, args=(barrier,)) for _ in range(4)]

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import array_api_strict as xp
 
 from polyrnn import Backend, python_loop
-from polyrnn.backend import Body, Carry, HandOut
+from polyrnn.backend import Body, Carry, Writing
 
 
 class StrictBackend(Backend):
@@ -36,8 +36,8 @@ class StrictBackend(Backend):
         return xp.asarray(x, copy=True)
 
     @property
-    def hand_out(self) -> HandOut:
-        return lambda *tensors: tuple(list(map(self.copy, each)) for each in tensors)
+    def writing(self) -> Writing:
+        return Writing(hand_out=lambda states: list(map(self.copy, states)))
 
     def nonzero(self, x: Any) -> Any:
         return x != xp.zeros_like(x)
@@ -46,11 +46,12 @@ class StrictBackend(Backend):
         steps = xp.arange(like.shape[0], device=like.device)
         return xp.broadcast_to(steps[:, None] < xp.astype(lengths, steps.dtype), like.shape[:2])
 
-    def first_true(self, mask: Any, *, reverse: bool = False) -> Any:
-        steps = xp.argmax(xp.astype(xp.flip(mask, axis=0) if reverse else mask, xp.int8), axis=0)
-        return mask.shape[0] - 1 - steps if reverse else steps
+    def take_first(self, mask: Any, xs: list[Any], *, reverse: bool = False) -> list[Any]:
+        valid = xp.astype(xp.flip(mask, axis=0) if reverse else mask, xp.int8)
+        steps = xp.argmax(valid, axis=0)
+        return [self._take(x, mask.shape[0] - 1 - steps if reverse else steps) for x in xs]
 
-    def take(self, x: Any, steps: Any) -> Any:
+    def _take(self, x: Any, steps: Any) -> Any:
         steps = xp.reshape(steps, (1, -1) + (1,) * (x.ndim - 2))
         return xp.take_along_axis(x, xp.broadcast_to(steps, (1, *x.shape[1:])), axis=0)[0, ...]
 
