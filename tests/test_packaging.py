@@ -14,6 +14,7 @@ PACKAGES = (
     "polyrnn_torch",
     "polyrnn_jax",
     "polyrnn_tensorflow",
+    "polyrnn_benchmark",
     "polyrnn_conformance",
 )
 FRAMEWORKS = {"tensorflow", "torch", "jax"}
@@ -57,7 +58,7 @@ def test_backends_register_by_entry_points_of_their_names() -> None:
     assert {each.name: each.value for each in entry_points} == {
         name.removeprefix("polyrnn_"): name
         for name in PACKAGES
-        if name not in ("polyrnn", "polyrnn_conformance")
+        if name not in ("polyrnn", "polyrnn_benchmark", "polyrnn_conformance")
     }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from polyrnn.benchmark import launch
-from polyrnn.benchmark.command import bench
+from polyrnn_benchmark import launch
+from polyrnn_benchmark.command import bench
 
 SMALL = ["--batch=3", "--time=4", "--features=2", "--units=2", "--pairs=2", "--no-peers"]
 
@@ -104,7 +104,7 @@ class TestCheck:
 
 class TestWorkers:
     def test_one_that_ends_early_fails_what_it_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(launch, "WORKER", "polyrnn.benchmark.no_such_worker")
+        monkeypatch.setattr(launch, "WORKER", "polyrnn_benchmark.no_such_worker")
         finished = invoke()
         assert finished.exit_code == 1
         assert finished.stdout.count("ended with status 1") == 3
@@ -198,9 +198,9 @@ class TestMistakes:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setattr(launch, "events", slow_results)
-        monkeypatch.delitem(sys.modules, "polyrnn.benchmark.chart", raising=False)
+        monkeypatch.delitem(sys.modules, "polyrnn_benchmark.chart", raising=False)
         monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-        monkeypatch.delattr("polyrnn.benchmark.chart", raising=False)
+        monkeypatch.delattr("polyrnn_benchmark.chart", raising=False)
         finished = invoke("--png", str(tmp_path / "x.png"))
         assert finished.exit_code == 1
         assert "pip install matplotlib" in finished.stderr

@@ -18,6 +18,7 @@ PACKAGES = {
     "polyrnn_torch",
     "polyrnn_jax",
     "polyrnn_tensorflow",
+    "polyrnn_benchmark",
     "polyrnn_conformance",
 }
 # optree brings typing-extensions.

@@ -1,0 +1,210 @@
+"""What was measured as tables, in the widest layout that a terminal has room for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from polyrnn_benchmark.measure import Spread
+from polyrnn_benchmark.results import Contest, Finding, Result
+from polyrnn_benchmark.scenarios import KERAS, PYTHON_LOOP, TF_KERAS, Cell, Sizes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What has a column of its own.
+
+    Args:
+        mode: The mode; else it stands above its rows.
+        sizes: The number of steps and of sequences; else they stand beside the mode.
+        quartiles: The quartiles, beside the ratio.
+        seconds: The durations.
+    """
+
+    mode: bool = True
+    sizes: bool = True
+    quartiles: bool = True
+    seconds: bool = True
+
+
+LAYOUTS = (
+    Layout(),
+    Layout(quartiles=False),
+    Layout(quartiles=False, mode=False),
+    Layout(quartiles=False, mode=False, sizes=False),
+    Layout(quartiles=False, mode=False, sizes=False, seconds=False),
+)
+"""From the widest to the narrowest."""
+
+
+def fitting(console: Console, results: Sequence[Result]) -> Table:
+    """Lay out results so that no word is broken, with as many figures as there is room for."""
+    tables = (table(results, layout) for layout in LAYOUTS)
+    narrowest = table(results, LAYOUTS[-1])
+    return next((made for made in tables if _fits(console, made)), narrowest)
+
+
+def _fits(console: Console, made: Table) -> bool:
+    options = console.options.update(max_width=10_000)
+    return console.measure(made, options=options).minimum <= console.width
+
+
+def table(results: Sequence[Result], layout: Layout = LAYOUTS[0]) -> Table:
+    """Lay out results, a row for each cell.
+
+    Args:
+        results: What was measured.
+        layout: What has a column.
+
+    Returns:
+        A table; a ratio below 1 says that polyrnn is faster.
+    """
+    peers = [
+        name
+        for name in (KERAS, TF_KERAS)
+        if any(contest.rival == name for result in results for contest in result.contests)
+    ]
+    made = Table(
+        title="polyrnn beside its rivals",
+        caption=_caption(results, layout),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    if layout.mode:
+        made.add_column("mode")
+    made.add_column("variant")
+    if layout.sizes:
+        made.add_column("T", justify="right", no_wrap=True)
+        made.add_column("B", justify="right", no_wrap=True)
+    for name in [*(["polyrnn", "by hand"] if layout.seconds else []), "ratio", "bound", *peers]:
+        made.add_column(name, justify="right", no_wrap=True)
+    for heading, row in _rows(results, layout, peers):
+        if heading and not layout.mode:
+            made.add_row(f"[bold]{heading}[/bold]")
+        made.add_row(*([heading] if layout.mode else []), *row)
+    return made
+
+
+def _rows(
+    results: Sequence[Result], layout: Layout, peers: Sequence[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """Give each row, and above the first of a mode what the mode is called."""
+    for _, group in groupby(results, key=lambda result: _heading(result.cell, layout)):
+        for position, result in enumerate(group):
+            heading = "" if position else _heading(result.cell, layout)
+            yield heading, _row(result, layout, peers)
+
+
+def _heading(cell: Cell, layout: Layout) -> str:
+    return cell.mode.label + ("" if layout.sizes else f", T={cell.sizes.time} B={cell.sizes.batch}")
+
+
+def _row(result: Result, layout: Layout, peers: Sequence[str]) -> list[str]:
+    cell = result.cell
+    contests = {contest.rival: contest for contest in result.contests}
+    by_hand = result.by_hand or Contest(rival="")
+    bound = cell.bound(by_hand.rival)
+    ratio = _ratio(by_hand, bound)
+    if layout.quartiles and by_hand.ratio:
+        ratio += f" {_quartiles(by_hand.ratio)}"
+    sizes = [str(cell.sizes.time), str(cell.sizes.batch)]
+    seconds = [duration(by_hand.polyrnn), duration(by_hand.seconds)]
+    return [
+        cell.variant.name.replace("-", " "),
+        *(sizes if layout.sizes else []),
+        *(seconds if layout.seconds else []),
+        ratio,
+        "" if bound is None else f"{bound:.2f}",
+        *(_ratio(contests.get(peer), cell.bound(peer)) for peer in peers),
+    ]
+
+
+def _caption(results: Sequence[Result], layout: Layout) -> str:
+    sentences = [
+        "Medians. A ratio is that of polyrnn's time to the rival's, pair by pair"
+        + (", with its quartiles" if layout.quartiles else "")
+        + ": below 1 polyrnn is faster."
+    ]
+    by_loop = {
+        result.cell.mode.backend
+        for result in results
+        if result.by_hand is not None and result.by_hand.rival == PYTHON_LOOP
+    }
+    if by_loop:
+        named = ", ".join(sorted(by_loop))
+        sentences.append(f"By hand is polyrnn.python_loop of the bare step for {named}.")
+    if results:
+        sentences.append(_common([result.cell for result in results]))
+    return " ".join(sentences)
+
+
+def _common(cells: Sequence[Cell]) -> str:
+    sizes: Sizes = cells[0].sizes
+    others = {
+        f"{cell.variant.name}: {cell.sizes.units}"
+        for cell in cells
+        if cell.sizes.units != sizes.units
+    }
+    units = f"{sizes.units} units" + (f" ({', '.join(sorted(others))})" if others else "")
+    return f"T steps, B sequences, {sizes.features} features, {units}, {sizes.dtype}."
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """Lay out what became of claims, a row for each.
+
+    Args:
+        findings: What was found.
+
+    Returns:
+        A table.
+    """
+    made = Table(title="claims", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("claim", "mode"):
+        made.add_column(name)
+    for name in ("figure", "bound"):
+        made.add_column(name, justify="right", no_wrap=True)
+    made.add_column("behind it")
+    for finding in findings:
+        colour = "red" if finding.misses() else "green"
+        made.add_row(
+            finding.claim,
+            finding.mode,
+            f"[{colour}]{finding.figure:.3g}[/{colour}] {finding.unit}",
+            f"{finding.bound:.3g}",
+            _escaped(finding.failure or finding.detail),
+        )
+    return made
+
+
+def duration(spread: Spread | None) -> str:
+    """Write the median of some seconds in the unit that fits.
+
+    Example:
+        >>> duration(Spread(0.0123, 0.012, 0.0131))
+        '12.3 ms'
+    """
+    if spread is None:
+        return ""
+    for scale, unit in ((1.0, "s"), (1e3, "ms")):
+        if spread.median * scale >= 1:
+            return f"{spread.median * scale:.1f} {unit}"
+    return f"{spread.median * 1e6:.1f} µs"
+
+
+def _ratio(contest: Contest | None, bound: float | None) -> str:
+    if contest is None or contest.ratio is None:
+        return "-"
+    median = contest.ratio.median
+    colour = "default" if bound is None else "red" if median > bound else "green"
+    return f"[{colour}]{median:.3f}[/{colour}]"
+
+
+def _quartiles(spread: Spread) -> str:
+    return f"({spread.lower:.3f}-{spread.upper:.3f})"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
