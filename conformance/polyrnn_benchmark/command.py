@@ -91,14 +91,14 @@ ALLOWED_DTYPES = ("float32", "float64")
 @click.option(
     "--json",
     "json_path",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=click.Path(dir_okay=False, readable=False, allow_dash=True),
     help="Write every figure into this file, as it is measured; - for standard output, at the "
     "end and without tables.",
 )
 @click.option(
     "--png",
     "png_path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, readable=False, path_type=Path),
     help="Draw a chart into this file.",
 )
 def bench(

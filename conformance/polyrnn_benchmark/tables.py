@@ -1,24 +1,26 @@
 """What was measured as tables, in the widest layout that a terminal has room for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
+from polyrnn.cli.terminal import UNLIMITED
 from polyrnn_benchmark.measure import Spread
 from polyrnn_benchmark.results import Contest, Finding, Result
-from polyrnn_benchmark.scenarios import KERAS, PYTHON_LOOP, TF_KERAS, Cell, Sizes
+from polyrnn_benchmark.scenarios import KERAS, PYTHON_LOOP, TF_KERAS, VARIANTS, Cell, Sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What has a column of its own.
+    """What has a column.
 
     Args:
-        mode: The mode; else it stands above its rows.
+        mode: The mode; else there is a table for each.
         sizes: The number of steps and of sequences; else they stand beside the mode.
         quartiles: The quartiles, beside the ratio.
         seconds: The durations.
@@ -33,26 +35,31 @@ class Layout:
 LAYOUTS = (
     Layout(),
     Layout(quartiles=False),
-    Layout(quartiles=False, mode=False),
-    Layout(quartiles=False, mode=False, sizes=False),
-    Layout(quartiles=False, mode=False, sizes=False, seconds=False),
+    Layout(mode=False),
+    Layout(mode=False, quartiles=False),
+    Layout(mode=False, quartiles=False, sizes=False),
+    Layout(mode=False, quartiles=False, sizes=False, seconds=False),
 )
-"""From the widest to the narrowest."""
+"""From the widest to the narrowest; each says as much as there is room for."""
 
 
-def fitting(console: Console, results: Sequence[Result]) -> Table:
-    """Lay out results so that no word is broken, with as many figures as there is room for."""
-    tables = (table(results, layout) for layout in LAYOUTS)
-    narrowest = table(results, LAYOUTS[-1])
-    return next((made for made in tables if _fits(console, made)), narrowest)
+def fitting(console: Console, results: Sequence[Result]) -> Group:
+    """Lay out results so that names and figures are whole where the console has room for them.
+
+    Args:
+        console: Where they are printed.
+        results: What was measured, at least one.
+    """
+    options = console.options.update(max_width=UNLIMITED)
+    for layout in LAYOUTS:
+        tables = laid_out(results, layout)
+        if all(console.measure(t, options=options).maximum <= console.width for t in tables):
+            break
+    caption = Text(_caption(results, layout), style="italic")
+    return Group(*tables, caption)
 
 
-def _fits(console: Console, made: Table) -> bool:
-    options = console.options.update(max_width=10_000)
-    return console.measure(made, options=options).minimum <= console.width
-
-
-def table(results: Sequence[Result], layout: Layout = LAYOUTS[0]) -> Table:
+def laid_out(results: Sequence[Result], layout: Layout = LAYOUTS[0]) -> list[Table]:
     """Lay out results, a row for each cell.
 
     Args:
@@ -60,42 +67,36 @@ def table(results: Sequence[Result], layout: Layout = LAYOUTS[0]) -> Table:
         layout: What has a column.
 
     Returns:
-        A table; a ratio below 1 says that polyrnn is faster.
+        One table, or one for each mode; a ratio below 1 says that polyrnn is faster.
     """
     peers = [
         name
         for name in (KERAS, TF_KERAS)
         if any(contest.rival == name for result in results for contest in result.contests)
     ]
-    made = Table(
-        title="polyrnn beside its rivals",
-        caption=_caption(results, layout),
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
     if layout.mode:
-        made.add_column("mode")
-    made.add_column("variant")
-    if layout.sizes:
-        made.add_column("T", justify="right", no_wrap=True)
-        made.add_column("B", justify="right", no_wrap=True)
-    for name in [*(["polyrnn", "by hand"] if layout.seconds else []), "ratio", "bound", *peers]:
-        made.add_column(name, justify="right", no_wrap=True)
-    for heading, row in _rows(results, layout, peers):
-        if heading and not layout.mode:
-            made.add_row(f"[bold]{heading}[/bold]")
-        made.add_row(*([heading] if layout.mode else []), *row)
+        return [_table("polyrnn beside its rivals", results, layout, peers)]
+    by_mode = groupby(results, key=lambda result: _heading(result.cell, layout))
+    return [_table(heading, list(group), layout, peers) for heading, group in by_mode]
+
+
+def _table(title: str, results: Sequence[Result], layout: Layout, peers: Sequence[str]) -> Table:
+    made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    if layout.mode:
+        made.add_column("mode", no_wrap=True)
+    # As wide in each table: columns of one are then below those of the other.
+    made.add_column("variant", no_wrap=True, min_width=max(map(len, VARIANTS)))
+    figures = [("T", 4), ("B", 3)] if layout.sizes else []
+    figures += [("polyrnn", 8), ("by hand", 8)] if layout.seconds else []
+    for name, width in [*figures, ("ratio", 5), ("bound", 5), *((name, 5) for name in peers)]:
+        made.add_column(name, justify="right", no_wrap=True, min_width=width)
+    before = ""
+    for result in results:
+        label = result.cell.mode.label
+        mode = ["" if label == before else label] if layout.mode else []
+        made.add_row(*mode, *_row(result, layout, peers))
+        before = label
     return made
-
-
-def _rows(
-    results: Sequence[Result], layout: Layout, peers: Sequence[str]
-) -> Iterator[tuple[str, list[str]]]:
-    """Give each row, and above the first of a mode what the mode is called."""
-    for _, group in groupby(results, key=lambda result: _heading(result.cell, layout)):
-        for position, result in enumerate(group):
-            heading = "" if position else _heading(result.cell, layout)
-            yield heading, _row(result, layout, peers)
 
 
 def _heading(cell: Cell, layout: Layout) -> str:
@@ -128,6 +129,13 @@ def _caption(results: Sequence[Result], layout: Layout) -> str:
         + (", with its quartiles" if layout.quartiles else "")
         + ": below 1 polyrnn is faster."
     ]
+    hidden = [
+        name
+        for name, is_shown in (("quartiles", layout.quartiles), ("durations", layout.seconds))
+        if not is_shown
+    ]
+    if hidden:
+        sentences.append(f"A wider terminal shows {' and '.join(hidden)} too.")
     by_loop = {
         result.cell.mode.backend
         for result in results
@@ -136,8 +144,7 @@ def _caption(results: Sequence[Result], layout: Layout) -> str:
     if by_loop:
         named = ", ".join(sorted(by_loop))
         sentences.append(f"By hand is polyrnn.python_loop of the bare step for {named}.")
-    if results:
-        sentences.append(_common([result.cell for result in results]))
+    sentences.append(_common([result.cell for result in results]))
     return " ".join(sentences)
 
 

@@ -35,6 +35,11 @@ def slow_results(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         }
 
 
+def never(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Stand in for a worker where none may be started."""
+    raise AssertionError("something was measured")
+
+
 class TestTable:
     def test_it_measures_numpy(self) -> None:
         finished = invoke()
@@ -178,6 +183,7 @@ class TestMistakes:
             (["--variant=gradient"], "none of these backends has such a mode and variant"),
             (["--mode=jit"], "none of these backends has such a mode and variant"),
             (["--claims", "--png=x.png"], "--claims measures none"),
+            (["--claims", "--mode=jit"], "nothing is claimed of these backends and modes"),
             (["--pairs=1"], "'--pairs'"),
         ],
     )
@@ -194,10 +200,20 @@ class TestMistakes:
         assert finished.exit_code == 1
         assert 'pip install "polyrnn[torch]"' in finished.stderr
 
-    def test_a_chart_needs_matplotlib(
+    def test_a_name_that_is_no_backend_gets_a_suggestion(self) -> None:
+        finished = CliRunner().invoke(bench, ["--backend=nunpy"])
+        assert finished.exit_code == 2
+        assert "no backend is named 'nunpy'; did you mean 'numpy'?" in finished.stderr
+
+    def test_a_name_that_is_no_mode_gets_a_suggestion(self) -> None:
+        finished = invoke("--mode=eagre")
+        assert finished.exit_code == 2
+        assert "no mode is named 'eagre'; did you mean 'eager'?" in finished.stderr
+
+    def test_a_chart_needs_matplotlib_which_is_said_before_anything_is_measured(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(launch, "events", slow_results)
+        monkeypatch.setattr(launch, "events", never)
         monkeypatch.delitem(sys.modules, "polyrnn_benchmark.chart", raising=False)
         monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
         monkeypatch.delattr("polyrnn_benchmark.chart", raising=False)

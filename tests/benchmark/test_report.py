@@ -1,11 +1,11 @@
 """What tables, JSON and charts show, and which bounds count as missed."""
 
 import json
+import re
 import struct
 
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from polyrnn_benchmark import chart, report, tables
 from polyrnn_benchmark.measure import Duel, Spread
@@ -17,6 +17,7 @@ from polyrnn_benchmark.results import (
     result_to_json,
 )
 from polyrnn_benchmark.scenarios import (
+    BACKENDS,
     HAND_WRITTEN,
     KERAS,
     MASKED,
@@ -28,7 +29,9 @@ from polyrnn_benchmark.scenarios import (
     Cell,
     Sizes,
     Variant,
+    cells,
     mode_of,
+    plugged_in,
 )
 
 
@@ -59,10 +62,12 @@ def finding(figure: float, failure: str = "") -> Finding:
     )
 
 
-def printed(table: Table) -> str:
-    console = Console(width=120, color_system=None)
+CONSOLE = Console(width=120, color_system=None)
+
+
+def printed(renderable: RenderableType, console: Console = CONSOLE) -> str:
     with console.capture() as captured:
-        console.print(table)
+        console.print(renderable)
     return captured.get()
 
 
@@ -102,7 +107,7 @@ class TestMisses:
 
 class TestTable:
     def test_a_row_says_seconds_ratio_quartiles_and_bound(self) -> None:
-        text = printed(tables.table([result(contest(1.5), contest(0.25, KERAS))]))
+        text = printed(tables.fitting(CONSOLE, [result(contest(1.5), contest(0.25, KERAS))]))
         row = next(line.split() for line in text.splitlines() if line.startswith(" numpy"))
         assert row == [
             *("numpy", "plain", "100", "32", "3.0", "ms", "2.0", "ms"),
@@ -110,14 +115,18 @@ class TestTable:
         ]
 
     def test_a_mode_is_named_once(self) -> None:
-        text = printed(tables.table([result(contest(1)), result(contest(1), variant=MASKED)]))
+        text = printed(
+            tables.fitting(CONSOLE, [result(contest(1)), result(contest(1), variant=MASKED)])
+        )
         assert text.count("numpy") == 1
 
     def test_peers_have_a_column_only_where_there_are_any(self) -> None:
-        assert KERAS not in printed(tables.table([result(contest(1.0))]))
+        assert KERAS not in printed(tables.fitting(CONSOLE, [result(contest(1.0))]))
 
     def test_what_was_not_measured_is_a_dash(self) -> None:
-        text = printed(tables.table([result(contest(1.0), Contest(rival=KERAS, remark="fails"))]))
+        text = printed(
+            tables.fitting(CONSOLE, [result(contest(1.0), Contest(rival=KERAS, remark="fails"))])
+        )
         row = next(line.split() for line in text.splitlines() if line.startswith(" numpy"))
         assert row[-1] == "-"
 
@@ -133,8 +142,41 @@ class TestTable:
     def test_the_caption_says_the_sizes_of_every_row(
         self, variants: list[Variant], said: str
     ) -> None:
-        made = tables.table([result(contest(1.0), variant=variant) for variant in variants])
-        assert str(made.caption).endswith(said)
+        made = tables.fitting(CONSOLE, [result(contest(1.0), variant=v) for v in variants])
+        assert " ".join(printed(made).split()).endswith(said)
+
+    @pytest.mark.parametrize("rivals", [[], [KERAS, TF_KERAS]], ids=["alone", "with peers"])
+    @pytest.mark.parametrize("width", [55, 60, 80, 100, 120])
+    def test_mode_and_variant_stay_whole_however_narrow_the_terminal(
+        self, width: int, rivals: list[str]
+    ) -> None:
+        listed = [
+            Result(cell, tuple(contest(61.5, rival) for rival in (HAND_WRITTEN, *rivals)))
+            for cell in cells(BACKENDS, others=[plugged_in("array-api-strict", "eager")])
+        ]
+        console = Console(width=width, color_system=None)
+        lines = printed(tables.fitting(console, listed), console).splitlines()
+        assert max(map(len, lines)) <= width
+        text = "\n".join(lines)
+        assert "…" not in text
+        for name in {entry.cell.mode.label for entry in listed} | {"masked gradient"}:
+            assert name in text
+        rows = [line for line in lines if re.search(r"(plain|masked|gradient|short) ", line)]
+        assert len(rows) == len(listed)
+        assert all(row.count("61.500") > len(rivals) for row in rows)
+
+    def test_what_there_is_no_room_for_is_said(self) -> None:
+        for width, said in ((120, False), (60, True)):
+            console = Console(width=width, color_system=None)
+            text = printed(tables.fitting(console, [result(contest(1.0))]), console)
+            assert ("A wider terminal shows" in " ".join(text.split())) == said
+
+    def test_the_caption_says_who_is_measured_against_python_loop(self) -> None:
+        plugged = Result(
+            Cell(plugged_in("tiny", "eager"), PLAIN, Sizes()), (contest(1, PYTHON_LOOP),)
+        )
+        text = " ".join(printed(tables.fitting(CONSOLE, [result(contest(1.0)), plugged])).split())
+        assert "By hand is polyrnn.python_loop of the bare step for tiny." in text
 
     def test_remarks_name_the_cell_and_the_rival(self) -> None:
         odd = [
