@@ -239,7 +239,7 @@ def _conclude(console: Console, record: Record, check: bool) -> int:
         if record.results:
             console.print(tables.fitting(console, record.results))
         if record.findings:
-            console.print(tables.findings_table(record.findings))
+            tables.print_findings(console, record.findings)
         for remark in report.remarks(record.results):
             _say(console, remark)
     record.finish()

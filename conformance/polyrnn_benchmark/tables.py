@@ -9,10 +9,15 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from polyrnn.cli.terminal import UNLIMITED
+from polyrnn.cli.terminal import UNLIMITED, print_table
 from polyrnn_benchmark.measure import Spread
 from polyrnn_benchmark.results import Contest, Finding, Result
 from polyrnn_benchmark.scenarios import KERAS, PYTHON_LOOP, TF_KERAS, VARIANTS, Cell, Sizes
+
+CLAIM_HEADER = ("claim", "mode", "figure", "bound", "behind it")
+
+FOR_SENTENCES = 100
+"""The width from which on the sentences about a claim fit beside its figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,31 +164,32 @@ def _common(cells: Sequence[Cell]) -> str:
     return f"T steps, B sequences, {sizes.features} features, {units}, {sizes.dtype}."
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
-    """Lay out what became of claims, a row for each.
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Print what became of claims: in columns, or below each other in a narrow terminal.
 
     Args:
+        console: Where to print.
         findings: What was found.
-
-    Returns:
-        A table.
     """
-    made = Table(title="claims", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("claim", "mode"):
-        made.add_column(name)
-    for name in ("figure", "bound"):
-        made.add_column(name, justify="right", no_wrap=True)
-    made.add_column("behind it")
-    for finding in findings:
-        colour = "red" if finding.misses() else "green"
-        made.add_row(
-            finding.claim,
-            finding.mode,
-            f"[{colour}]{finding.figure:.3g}[/{colour}] {finding.unit}",
-            f"{finding.bound:.3g}",
-            _escaped(finding.failure or finding.detail),
-        )
-    return made
+    rows = [_finding(finding) for finding in findings]
+    if console.width < FOR_SENTENCES:
+        print_table(console, CLAIM_HEADER, rows)
+        return
+    made = Table(title="claims", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in CLAIM_HEADER:
+        is_figure = name in ("figure", "bound")
+        made.add_column(name, justify="right" if is_figure else "left", no_wrap=is_figure)
+    for row in rows:
+        made.add_row(*row)
+    console.print(made)
+
+
+def _finding(finding: Finding) -> list[Text]:
+    figure = Text.assemble(
+        (f"{finding.figure:.3g}", "red" if finding.misses() else "green"), f" {finding.unit}"
+    )
+    bound, behind = f"{finding.bound:.3g}", finding.failure or finding.detail
+    return [Text(finding.claim), Text(finding.mode), figure, Text(bound), Text(behind)]
 
 
 def duration(spread: Spread | None) -> str:
@@ -211,7 +217,3 @@ def _ratio(contest: Contest | None, bound: float | None) -> str:
 
 def _quartiles(spread: Spread) -> str:
     return f"({spread.lower:.3f}-{spread.upper:.3f})"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")

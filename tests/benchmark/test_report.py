@@ -189,9 +189,15 @@ class TestTable:
         ]
 
     def test_claims_show_figure_bound_and_what_is_behind(self) -> None:
-        text = printed(tables.findings_table([finding(25.04)]))
-        assert "25 microseconds" in text
-        assert "at [T=1]" in text
+        for width in (40, 60, 80, 120):
+            console = Console(width=width, color_system=None)
+            with console.capture() as captured:
+                tables.print_findings(console, [finding(25.04)])
+            text = captured.get()
+            assert "costs little" in text
+            assert "25 microseconds" in text
+            assert "at [T=1]" in text
+            assert "…" not in text
 
     @pytest.mark.parametrize(
         ("seconds", "text"),
