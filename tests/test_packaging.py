@@ -44,13 +44,20 @@ def test_all_means_all_frameworks() -> None:
 def test_no_extra_asks_for_polyrnn_again() -> None:
     extras = metadata.metadata("polyrnn").get_all("Provides-Extra") or []
     assert set(extras) == {
-        *FRAMEWORKS, "all", "cli", "conformance", "dev", "examples",
+        *FRAMEWORKS, "all", "cli", "conformance", "examples",
     }  # fmt: skip
     assert not any("polyrnn" in requirements(extra) for extra in extras)
 
 
 def test_the_version_is_that_of_the_package() -> None:
     assert metadata.version("polyrnn") == polyrnn.__version__
+
+
+def test_it_says_who_made_it_and_where_it_is() -> None:
+    described = metadata.metadata("polyrnn")
+    assert described["Author"] == "The polyrnn authors"
+    labels = {url.partition(", ")[0] for url in described.get_all("Project-URL") or []}
+    assert labels == {"Changelog", "Documentation", "Issues", "Source"}
 
 
 def test_backends_register_by_entry_points_of_their_names() -> None:
