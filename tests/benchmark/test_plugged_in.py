@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from shelf import PLUGIN, Shelf
 
-from polyrnn_benchmark import contest, workload
+from polyrnn_benchmark import contest, peers, workload
 from polyrnn_benchmark.command import bench
 from polyrnn_benchmark.plain_framework import PlainFramework
 from polyrnn_benchmark.scenarios import (
@@ -144,6 +144,11 @@ def test_one_whose_name_is_claimed_twice_is_measured(plug: Plug, shelf: Shelf) -
     plug()
     cells, _ = measured("--backend=numpy", "--variant=plain")
     assert len(cells) == 1
+
+
+def test_keras_runs_on_no_backend_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert peers.peers("tiny") == {}
 
 
 class Poor(NumpyBackend):

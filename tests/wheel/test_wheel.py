@@ -99,6 +99,7 @@ def test_the_wheel_holds_the_licence(dist: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     [
+        ".github/workflows/ci.yml",
         "LICENSE",
         "README.md",
         "CHANGELOG.md",
