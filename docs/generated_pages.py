@@ -6,9 +6,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from polyrnn.benchmark.report import duration
-from polyrnn.benchmark.results import Contest, result_from_json
-from polyrnn.benchmark.scenarios import HAND_WRITTEN, KERAS, TF_KERAS
+from polyrnn_benchmark.results import Contest, result_from_json
+from polyrnn_benchmark.scenarios import HAND_WRITTEN, KERAS, TF_KERAS
+from polyrnn_benchmark.tables import duration
 from polyrnn_conformance.cases import TABLE
 from polyrnn_conformance.rows import ErrorCase, Row
 from polyrnn_conformance.rules import RULES

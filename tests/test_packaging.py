@@ -14,6 +14,7 @@ PACKAGES = (
     "polyrnn_torch",
     "polyrnn_jax",
     "polyrnn_tensorflow",
+    "polyrnn_benchmark",
     "polyrnn_conformance",
 )
 FRAMEWORKS = {"tensorflow", "torch", "jax"}
@@ -43,7 +44,7 @@ def test_all_means_all_frameworks() -> None:
 def test_no_extra_asks_for_polyrnn_again() -> None:
     extras = metadata.metadata("polyrnn").get_all("Provides-Extra") or []
     assert set(extras) == {
-        *FRAMEWORKS, "all", "cli", "conformance", "dev", "examples",
+        *FRAMEWORKS, "all", "cli", "conformance", "examples",
     }  # fmt: skip
     assert not any("polyrnn" in requirements(extra) for extra in extras)
 
@@ -52,12 +53,19 @@ def test_the_version_is_that_of_the_package() -> None:
     assert metadata.version("polyrnn") == polyrnn.__version__
 
 
+def test_it_says_who_made_it_and_where_it_is() -> None:
+    described = metadata.metadata("polyrnn")
+    assert described["Author"] == "The polyrnn authors"
+    labels = {url.partition(", ")[0] for url in described.get_all("Project-URL") or []}
+    assert labels == {"Changelog", "Documentation", "Issues", "Source"}
+
+
 def test_backends_register_by_entry_points_of_their_names() -> None:
     entry_points = metadata.distribution("polyrnn").entry_points.select(group="polyrnn")
     assert {each.name: each.value for each in entry_points} == {
         name.removeprefix("polyrnn_"): name
         for name in PACKAGES
-        if name not in ("polyrnn", "polyrnn_conformance")
+        if name not in ("polyrnn", "polyrnn_benchmark", "polyrnn_conformance")
     }
 
 

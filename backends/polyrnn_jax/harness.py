@@ -22,6 +22,7 @@ class JaxHarness(Harness):
     limitations: ClassVar[Mapping[Capability, str]] = {
         "unknown_shapes": "A size that JAX does not know is a symbol, and agrees with no number.",
     }
+    handwritten: ClassVar[str | None] = "polyrnn_jax.handwritten:JaxFramework"
     modes: ClassVar[tuple[str, ...]] = ("eager", "jit")
 
     def __init__(self, backend: Backend) -> None:

@@ -14,3 +14,4 @@ class NumpyHarness(Harness):
         "compilation": "numpy does not compile.",
         "unknown_shapes": "numpy arrays always know their shape.",
     }
+    handwritten: ClassVar[str | None] = "polyrnn_numpy.handwritten:NumpyFramework"

@@ -12,6 +12,7 @@ class TensorFlowHarness(Harness):
     """Runs functions as they are and as graphs, of known and of unknown shapes."""
 
     limitations: ClassVar[Mapping[Capability, str]] = {}
+    handwritten: ClassVar[str | None] = "polyrnn_tensorflow.handwritten:TensorflowFramework"
 
     modes: ClassVar = ("eager", "function", "unknown", "xla")
     unknown_shape_modes: ClassVar = ("unknown",)

@@ -59,6 +59,13 @@ class Harness:
     traced_array_modes: ClassVar[tuple[str, ...]] = ()
     """Those of `modes` in which NumPy arrays are traced, so that nobody knows what they hold."""
 
+    handwritten: ClassVar[str | None] = None
+    """Where ``polyrnn bench`` finds the loops that an expert writes by hand for the framework.
+
+    That is a subclass of ``polyrnn_benchmark.framework.Framework``, as
+    ``"package.module:Class"``. Without one polyrnn is measured against `polyrnn.python_loop`.
+    """
+
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 

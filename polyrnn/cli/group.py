@@ -8,7 +8,7 @@ from polyrnn.registry import resolve
 COMMANDS = {
     "backends": "polyrnn.cli.backends:backends",
     "conformance": "polyrnn.cli.conformance:conformance",
-    "bench": "polyrnn.benchmark.command:bench",
+    "bench": "polyrnn_benchmark.command:bench",
 }
 """The subcommands, and where each is."""
 

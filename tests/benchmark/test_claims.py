@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from polyrnn.benchmark import claims, contest, probes
-from polyrnn.benchmark.handwritten_numpy import NumpyFramework
-from polyrnn.benchmark.results import Finding
-from polyrnn.benchmark.scenarios import BACKENDS, Mode, mode_of
+from polyrnn_benchmark import claims, contest, probes
+from polyrnn_benchmark.results import Finding
+from polyrnn_benchmark.scenarios import BACKENDS, Mode, mode_of
+from polyrnn_numpy.handwritten import NumpyFramework
 
 NUMPY = mode_of("numpy", "eager")
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from polyrnn.benchmark import launch
-from polyrnn.benchmark.command import bench
+from polyrnn_benchmark import launch
+from polyrnn_benchmark.command import bench
 
 SMALL = ["--batch=3", "--time=4", "--features=2", "--units=2", "--pairs=2", "--no-peers"]
 
@@ -33,6 +33,11 @@ def slow_results(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "event": "result",
             "result": cell | {"contests": [contest | figures], "failure": ""},
         }
+
+
+def never(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Stand in for a worker where none may be started."""
+    raise AssertionError("something was measured")
 
 
 class TestTable:
@@ -104,7 +109,7 @@ class TestCheck:
 
 class TestWorkers:
     def test_one_that_ends_early_fails_what_it_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(launch, "WORKER", "polyrnn.benchmark.no_such_worker")
+        monkeypatch.setattr(launch, "WORKER", "polyrnn_benchmark.no_such_worker")
         finished = invoke()
         assert finished.exit_code == 1
         assert finished.stdout.count("ended with status 1") == 3
@@ -178,6 +183,7 @@ class TestMistakes:
             (["--variant=gradient"], "none of these backends has such a mode and variant"),
             (["--mode=jit"], "none of these backends has such a mode and variant"),
             (["--claims", "--png=x.png"], "--claims measures none"),
+            (["--claims", "--mode=jit"], "nothing is claimed of these backends and modes"),
             (["--pairs=1"], "'--pairs'"),
         ],
     )
@@ -194,13 +200,23 @@ class TestMistakes:
         assert finished.exit_code == 1
         assert 'pip install "polyrnn[torch]"' in finished.stderr
 
-    def test_a_chart_needs_matplotlib(
+    def test_a_name_that_is_no_backend_gets_a_suggestion(self) -> None:
+        finished = CliRunner().invoke(bench, ["--backend=nunpy"])
+        assert finished.exit_code == 2
+        assert "no backend is named 'nunpy'; did you mean 'numpy'?" in finished.stderr
+
+    def test_a_name_that_is_no_mode_gets_a_suggestion(self) -> None:
+        finished = invoke("--mode=eagre")
+        assert finished.exit_code == 2
+        assert "no mode is named 'eagre'; did you mean 'eager'?" in finished.stderr
+
+    def test_a_chart_needs_matplotlib_which_is_said_before_anything_is_measured(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(launch, "events", slow_results)
-        monkeypatch.delitem(sys.modules, "polyrnn.benchmark.chart", raising=False)
+        monkeypatch.setattr(launch, "events", never)
+        monkeypatch.delitem(sys.modules, "polyrnn_benchmark.chart", raising=False)
         monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-        monkeypatch.delattr("polyrnn.benchmark.chart", raising=False)
+        monkeypatch.delattr("polyrnn_benchmark.chart", raising=False)
         finished = invoke("--png", str(tmp_path / "x.png"))
         assert finished.exit_code == 1
         assert "pip install matplotlib" in finished.stderr

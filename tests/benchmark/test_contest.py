@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polyrnn.benchmark import contest, workload
-from polyrnn.benchmark.framework import Loop
-from polyrnn.benchmark.handwritten_numpy import NumpyFramework
-from polyrnn.benchmark.scenarios import (
+from polyrnn_benchmark import contest, workload
+from polyrnn_benchmark.framework import Loop
+from polyrnn_benchmark.scenarios import (
     HAND_WRITTEN,
     KERAS,
     MASKED,
@@ -22,6 +21,7 @@ from polyrnn.benchmark.scenarios import (
     Variant,
     mode_of,
 )
+from polyrnn_numpy.handwritten import NumpyFramework
 
 SMALL = Sizes(batch=6, time=5, features=3, units=4)
 
@@ -186,7 +186,7 @@ class TestHold:
 
 def test_only_the_worker_imports_what_a_backend_needs() -> None:
     source = (
-        "import sys, polyrnn.benchmark.command;"
+        "import sys, polyrnn_benchmark.command;"
         "print(*{'numpy', 'torch', 'jax', 'tensorflow', 'matplotlib'} & set(sys.modules))"
     )
     finished = subprocess.run(

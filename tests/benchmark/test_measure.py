@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from polyrnn.benchmark.measure import WARM_UPS, Duel, Spread, alternate, best_of
+from polyrnn_benchmark.measure import WARM_UPS, Duel, Spread, alternate, best_of
 
 
 class Clock:

@@ -1,32 +1,37 @@
 """What tables, JSON and charts show, and which bounds count as missed."""
 
 import json
+import re
 import struct
-from pathlib import Path
 
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
-from polyrnn.benchmark import chart, report
-from polyrnn.benchmark.measure import Duel, Spread
-from polyrnn.benchmark.results import (
+from polyrnn_benchmark import chart, report, tables
+from polyrnn_benchmark.measure import Duel, Spread
+from polyrnn_benchmark.results import (
     Contest,
     Finding,
     Result,
     result_from_json,
     result_to_json,
 )
-from polyrnn.benchmark.scenarios import (
+from polyrnn_benchmark.scenarios import (
+    BACKENDS,
     HAND_WRITTEN,
     KERAS,
     MASKED,
     PLAIN,
+    PYTHON_LOOP,
     SHORT,
+    TF_KERAS,
+    Axis,
     Cell,
     Sizes,
     Variant,
+    cells,
     mode_of,
+    plugged_in,
 )
 
 
@@ -57,10 +62,12 @@ def finding(figure: float, failure: str = "") -> Finding:
     )
 
 
-def printed(table: Table) -> str:
-    console = Console(width=120, color_system=None)
+CONSOLE = Console(width=120, color_system=None)
+
+
+def printed(renderable: RenderableType, console: Console = CONSOLE) -> str:
     with console.capture() as captured:
-        console.print(table)
+        console.print(renderable)
     return captured.get()
 
 
@@ -100,7 +107,7 @@ class TestMisses:
 
 class TestTable:
     def test_a_row_says_seconds_ratio_quartiles_and_bound(self) -> None:
-        text = printed(report.table([result(contest(1.5), contest(0.25, KERAS))]))
+        text = printed(tables.fitting(CONSOLE, [result(contest(1.5), contest(0.25, KERAS))]))
         row = next(line.split() for line in text.splitlines() if line.startswith(" numpy"))
         assert row == [
             *("numpy", "plain", "100", "32", "3.0", "ms", "2.0", "ms"),
@@ -108,14 +115,18 @@ class TestTable:
         ]
 
     def test_a_mode_is_named_once(self) -> None:
-        text = printed(report.table([result(contest(1)), result(contest(1), variant=MASKED)]))
+        text = printed(
+            tables.fitting(CONSOLE, [result(contest(1)), result(contest(1), variant=MASKED)])
+        )
         assert text.count("numpy") == 1
 
     def test_peers_have_a_column_only_where_there_are_any(self) -> None:
-        assert KERAS not in printed(report.table([result(contest(1.0))]))
+        assert KERAS not in printed(tables.fitting(CONSOLE, [result(contest(1.0))]))
 
     def test_what_was_not_measured_is_a_dash(self) -> None:
-        text = printed(report.table([result(contest(1.0), Contest(rival=KERAS, remark="fails"))]))
+        text = printed(
+            tables.fitting(CONSOLE, [result(contest(1.0), Contest(rival=KERAS, remark="fails"))])
+        )
         row = next(line.split() for line in text.splitlines() if line.startswith(" numpy"))
         assert row[-1] == "-"
 
@@ -131,8 +142,41 @@ class TestTable:
     def test_the_caption_says_the_sizes_of_every_row(
         self, variants: list[Variant], said: str
     ) -> None:
-        made = report.table([result(contest(1.0), variant=variant) for variant in variants])
-        assert str(made.caption).endswith(said)
+        made = tables.fitting(CONSOLE, [result(contest(1.0), variant=v) for v in variants])
+        assert " ".join(printed(made).split()).endswith(said)
+
+    @pytest.mark.parametrize("rivals", [[], [KERAS, TF_KERAS]], ids=["alone", "with peers"])
+    @pytest.mark.parametrize("width", [55, 60, 80, 100, 120])
+    def test_mode_and_variant_stay_whole_however_narrow_the_terminal(
+        self, width: int, rivals: list[str]
+    ) -> None:
+        listed = [
+            Result(cell, tuple(contest(61.5, rival) for rival in (HAND_WRITTEN, *rivals)))
+            for cell in cells(BACKENDS, others=[plugged_in("array-api-strict", "eager")])
+        ]
+        console = Console(width=width, color_system=None)
+        lines = printed(tables.fitting(console, listed), console).splitlines()
+        assert max(map(len, lines)) <= width
+        text = "\n".join(lines)
+        assert "…" not in text
+        for name in {entry.cell.mode.label for entry in listed} | {"masked gradient"}:
+            assert name in text
+        rows = [line for line in lines if re.search(r"(plain|masked|gradient|short) ", line)]
+        assert len(rows) == len(listed)
+        assert all(row.count("61.500") > len(rivals) for row in rows)
+
+    def test_what_there_is_no_room_for_is_said(self) -> None:
+        for width, said in ((120, False), (60, True)):
+            console = Console(width=width, color_system=None)
+            text = printed(tables.fitting(console, [result(contest(1.0))]), console)
+            assert ("A wider terminal shows" in " ".join(text.split())) == said
+
+    def test_the_caption_says_who_is_measured_against_python_loop(self) -> None:
+        plugged = Result(
+            Cell(plugged_in("tiny", "eager"), PLAIN, Sizes()), (contest(1, PYTHON_LOOP),)
+        )
+        text = " ".join(printed(tables.fitting(CONSOLE, [result(contest(1.0)), plugged])).split())
+        assert "By hand is polyrnn.python_loop of the bare step for tiny." in text
 
     def test_remarks_name_the_cell_and_the_rival(self) -> None:
         odd = [
@@ -145,16 +189,22 @@ class TestTable:
         ]
 
     def test_claims_show_figure_bound_and_what_is_behind(self) -> None:
-        text = printed(report.findings_table([finding(25.04)]))
-        assert "25 microseconds" in text
-        assert "at [T=1]" in text
+        for width in (40, 60, 80, 120):
+            console = Console(width=width, color_system=None)
+            with console.capture() as captured:
+                tables.print_findings(console, [finding(25.04)])
+            text = captured.get()
+            assert "costs little" in text
+            assert "25 microseconds" in text
+            assert "at [T=1]" in text
+            assert "…" not in text
 
     @pytest.mark.parametrize(
         ("seconds", "text"),
         [(12.34, "12.3 s"), (0.01234, "12.3 ms"), (0.00001234, "12.3 µs")],
     )
     def test_durations_have_the_unit_that_fits(self, seconds: float, text: str) -> None:
-        assert report.duration(Spread(seconds, seconds, seconds)) == text
+        assert tables.duration(Spread(seconds, seconds, seconds)) == text
 
 
 class TestJson:
@@ -190,28 +240,29 @@ class TestJson:
         assert whole["claims"][0]["upheld"] is False
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    data = path.read_bytes()
-    assert data.startswith(b"\x89PNG\r\n\x1a\n")
-    width, height = struct.unpack(">II", data[16:24])
+def size_of(picture: bytes) -> tuple[int, int]:
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", picture[16:24])
     return width, height
 
 
 class TestChart:
-    def test_ratios_get_a_row_each(self, tmp_path: Path) -> None:
-        one, many = tmp_path / "one.png", tmp_path / "many.png"
-        chart.draw([result(contest(1.2))], one)
-        chart.draw([result(contest(1.2), contest(0.5, KERAS))] * 9, many)
+    def test_ratios_get_a_row_each(self) -> None:
+        one = chart.draw([result(contest(1.2))])
+        many = chart.draw([result(contest(1.2), contest(0.5, KERAS))] * 9)
         assert size_of(many)[1] > size_of(one)[1] + 8 * 35
 
-    def test_a_sweep_gets_a_panel_for_each_variant(self, tmp_path: Path) -> None:
-        one, two = tmp_path / "one.png", tmp_path / "two.png"
+    def test_a_sweep_gets_a_panel_for_each_variant(self) -> None:
         plain = [result(contest(1.1), contest(0.5, KERAS), time=time) for time in (10, 100)]
         masked = [result(contest(1.1), variant=MASKED, time=time) for time in (10, 100)]
-        chart.draw(plain, one, "time")
-        chart.draw(plain + masked, two, "time")
+        one = chart.draw(plain, "time")
+        two = chart.draw(plain + masked, "time")
         assert size_of(two)[0] > 1.7 * size_of(one)[0]
 
-    def test_nothing_measured_is_an_empty_chart(self, tmp_path: Path) -> None:
-        chart.draw([result(failure="it broke")], tmp_path / "none.png")
-        assert size_of(tmp_path / "none.png")[0] > 0
+    @pytest.mark.parametrize("sweep", [None, "time"])
+    def test_every_rival_has_a_colour(self, sweep: Axis | None) -> None:
+        rivals = (HAND_WRITTEN, PYTHON_LOOP, KERAS, TF_KERAS)
+        assert chart.draw([result(*(contest(1.0, rival) for rival in rivals))], sweep)
+
+    def test_nothing_measured_is_an_empty_chart(self) -> None:
+        assert size_of(chart.draw([result(failure="it broke")]))[0] > 0

@@ -2,8 +2,8 @@
 
 import pytest
 
-from polyrnn.benchmark import scenarios
-from polyrnn.benchmark.scenarios import (
+from polyrnn_benchmark import scenarios
+from polyrnn_benchmark.scenarios import (
     BACKENDS,
     HAND_WRITTEN,
     KERAS,

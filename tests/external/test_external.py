@@ -89,6 +89,25 @@ class TestHarmless:
             assert isinstance(last, np.ndarray)
 
 
+class TestBenchmark:
+    SMALL = ("--batch=3", "--time=4", "--features=2", "--units=2", "--pairs=2", "--no-peers")
+
+    def test_it_measures_a_backend_of_others_against_python_loop(self) -> None:
+        arguments = ("--backend", "array-api-strict", "--json", "-", *self.SMALL)
+        cells = json.loads(program("-m", "polyrnn", "bench", *arguments))["cells"]
+        assert [cell["variant"] for cell in cells] == ["plain", "masked", "short"]
+        for cell in cells:
+            assert cell["failure"] == ""
+            (contest,) = cell["contests"]
+            assert contest["rival"] == "python_loop"
+            assert contest["ratio"]["median"] > 0
+
+    def test_a_claim_to_a_name_that_is_taken_keeps_nothing_from_being_measured(self) -> None:
+        arguments = ("--backend", "numpy", "--variant", "plain", "--json", "-", *self.SMALL)
+        (cell,) = json.loads(program("-m", "polyrnn", "bench", *arguments))["cells"]
+        assert cell["backend"] == "numpy"
+
+
 class TestArrayApiStrict:
     @pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])
     def test_its_tensors_choose_it_and_stay_on_their_device(self, device: str) -> None:

@@ -12,8 +12,8 @@ import torch
 from torch_layers import BATCH, SIZE, Graphs, Memory, mask, nodes, sequence, tensors
 
 import polyrnn
-from polyrnn.benchmark.handwritten_torch import TorchFramework, loop
 from polyrnn_torch.backend import TorchBackend
+from polyrnn_torch.handwritten import TorchFramework, loop
 
 ROUND = TorchBackend.steps_per_round
 LONGEST = TorchBackend.longest_written_out

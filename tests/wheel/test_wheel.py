@@ -18,6 +18,7 @@ PACKAGES = {
     "polyrnn_torch",
     "polyrnn_jax",
     "polyrnn_tensorflow",
+    "polyrnn_benchmark",
     "polyrnn_conformance",
 }
 # optree brings typing-extensions.
@@ -98,12 +99,16 @@ def test_the_wheel_holds_the_licence(dist: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     [
+        ".github/workflows/ci.yml",
         "LICENSE",
         "README.md",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
         "constraints.txt",
         "tox.ini",
         "backends/polyrnn_numpy/backend.py",
+        "conformance/polyrnn_benchmark/command.py",
         "conformance/polyrnn_conformance/harness.py",
         "docs/examples/sunspots.csv",
         "docs/examples/sunspots.py",

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-WORKER = "polyrnn.benchmark.worker"
+WORKER = "polyrnn_benchmark.worker"
 
 
 class WorkerError(RuntimeError):
@@ -47,7 +47,7 @@ def events(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Start a worker on a request and give its events as they come.
 
     Args:
-        request: See `polyrnn.benchmark.worker.work`.
+        request: See `polyrnn_benchmark.worker.work`.
 
     Yields:
         Events.

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from polyrnn.benchmark.scenarios import Cell, Sizes
+from polyrnn_benchmark.scenarios import Cell, Sizes
 
 SEED = 20
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 import polyrnn
-from polyrnn.benchmark import workload
-from polyrnn.benchmark.framework import Framework, Loop, Step, Tensor
-from polyrnn.benchmark.measure import Call, alternate
-from polyrnn.benchmark.results import Contest, Result
-from polyrnn.benchmark.scenarios import HAND_WRITTEN, Cell
+from polyrnn_benchmark import workload
+from polyrnn_benchmark.framework import Framework, Loop, Step, Tensor
+from polyrnn_benchmark.measure import Call, alternate
+from polyrnn_benchmark.results import Contest, Result
+from polyrnn_benchmark.scenarios import Cell
 
 
 class DisagreementError(AssertionError):
@@ -52,7 +52,7 @@ def hold(
         The result, with the contest against the hand-written loop first.
 
     Raises:
-        DisagreementError: If polyrnn and the hand-written loop do not give the same.
+        DisagreementError: If polyrnn and the loop by hand do not give the same.
     """
     tensors = [framework.tensor(array) for array in workload.arrays(cell)]
     ours = make_call(framework, cell, loop, tensors)
@@ -60,9 +60,9 @@ def hold(
     theirs = make_call(framework, cell, framework.hand_written(cell.mode.name), tensors)
     difference = first_difference(results, _arrays(framework, theirs))
     if difference:
-        raise DisagreementError(f"polyrnn and the hand-written loop differ: {difference}")
+        raise DisagreementError(f"polyrnn differs from the loop by hand: {difference}")
     duel = alternate(ours, theirs, pairs=pairs, after_pair=after_pair)
-    contests = [Contest.of(HAND_WRITTEN, duel)]
+    contests = [Contest.of(framework.rival, duel)]
     del theirs
     for name, peer in peers.items():
         try:

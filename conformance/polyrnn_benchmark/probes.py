@@ -10,17 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import polyrnn
-from polyrnn import registry
-from polyrnn.benchmark import contest, workload
-from polyrnn.benchmark.framework import Framework, Tensor
-from polyrnn.benchmark.measure import best_of
-from polyrnn.benchmark.scenarios import VARIANTS, Cell, Mode, Sizes
+from polyrnn_benchmark import contest, workload
+from polyrnn_benchmark.framework import Framework, Tensor
+from polyrnn_benchmark.measure import best_of
+from polyrnn_benchmark.scenarios import VARIANTS, Cell, Mode, Sizes
 
 Probe: TypeAlias = Callable[..., dict[str, float]]
 """``(framework, mode, **arguments) -> figures by name``."""
-
-COMPILATION_COUNTERS = {"jax": "polyrnn.benchmark.handwritten_jax:counted_compilations"}
-"""By backend, a context manager that counts what the framework compiles."""
 
 
 def first_call(framework: Framework, mode: Mode, *, time_steps: int) -> dict[str, float]:
@@ -96,7 +92,7 @@ def fresh_calls(framework: Framework, mode: Mode, *, calls: int) -> dict[str, fl
     """
     call = _call(framework, mode, Sizes())
     call()
-    with registry.resolve(COMPILATION_COUNTERS[mode.backend])() as count:
+    with framework.compilations() as count:
         for _ in range(calls):
             call()
         gc.collect()

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from polyrnn.benchmark.framework import (
+from polyrnn_benchmark.framework import (
     DIFFERENTIABLE,
     Framework,
     Layer,
@@ -19,7 +19,7 @@ from polyrnn.benchmark.framework import (
     Step,
     Tensor,
 )
-from polyrnn.benchmark.scenarios import Variant
+from polyrnn_benchmark.scenarios import Variant
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 """The event that jax records once for each program it compiles."""
@@ -80,6 +80,21 @@ class JaxFramework(Framework):
         gradient = jax.grad(loss, argnums=tuple(range(DIFFERENTIABLE)))
         compiled = jax.jit(gradient) if mode == "jit" else gradient
         return lambda: list(jax.block_until_ready(compiled(*tensors)))
+
+    @contextmanager
+    def compilations(self) -> Iterator[Callable[[], int]]:
+        """Count the programs that jax compiles within a block."""
+        count = 0
+
+        def listen(event: str, seconds: float, **_: Any) -> None:
+            nonlocal count
+            count += event == COMPILED
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            yield lambda: count
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def lstm(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -178,23 +193,3 @@ def masked_slices(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     first = x[jnp.arange(len(x)), mask.argmax(axis=1)]
     x = jnp.where(mask[..., None], x, first[:, None])
     return x.swapaxes(0, 1), mask.T[..., None]
-
-
-@contextmanager
-def counted_compilations() -> Iterator[Callable[[], int]]:
-    """Count the programs that jax compiles within a block.
-
-    Yields:
-        A function that tells the count so far.
-    """
-    count = 0
-
-    def listen(event: str, seconds: float, **_: Any) -> None:
-        nonlocal count
-        count += event == COMPILED
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield lambda: count
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)

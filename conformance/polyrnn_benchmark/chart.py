@@ -1,29 +1,38 @@
 """What was measured as a picture."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from io import BytesIO
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from polyrnn.benchmark.results import Result
-from polyrnn.benchmark.scenarios import HAND_WRITTEN, KERAS, TF_KERAS, Axis
+from polyrnn_benchmark.results import Result
+from polyrnn_benchmark.scenarios import HAND_WRITTEN, KERAS, PYTHON_LOOP, TF_KERAS, Axis
 
-COLOURS = {HAND_WRITTEN: "#1b6ca8", KERAS: "#d1495b", TF_KERAS: "#edae49"}
+COLOURS = {
+    HAND_WRITTEN: "#1b6ca8",
+    PYTHON_LOOP: "#5b8e7d",
+    KERAS: "#d1495b",
+    TF_KERAS: "#edae49",
+}
 """A colour for each rival."""
 
 
-def draw(results: Sequence[Result], path: Path, sweep: Axis | None = None) -> None:
-    """Draw results into a PNG file.
+def draw(results: Sequence[Result], sweep: Axis | None = None) -> bytes:
+    """Draw results.
 
     Args:
         results: What was measured.
-        path: Where to put it.
         sweep: The size that varies; then cost is drawn against it, else ratios by cell.
+
+    Returns:
+        A picture as PNG.
     """
     timed = [result for result in results if any(c.ratio for c in result.contests)]
     figure = _ratios(timed) if sweep is None else _growth(timed, sweep)
-    figure.savefig(path, dpi=150, bbox_inches="tight")
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=150, bbox_inches="tight")
+    return picture.getvalue()
 
 
 def _ratios(results: Sequence[Result]) -> Figure:
@@ -92,7 +101,7 @@ def _panel(axes: Axes, results: Sequence[Result], sweep: Axis) -> None:
             if contest.seconds is None or contest.polyrnn is None:
                 continue
             lines.setdefault(contest.rival, []).append((size, contest.seconds.median))
-            if contest.rival == HAND_WRITTEN:
+            if contest is result.by_hand:
                 lines.setdefault("polyrnn", []).append((size, contest.polyrnn.median))
     for name, points in lines.items():
         own = name == "polyrnn"

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from polyrnn.benchmark.scenarios import Variant
+from polyrnn_benchmark.scenarios import HAND_WRITTEN, Variant
+from polyrnn_conformance.harness import Harness
 
 Tensor: TypeAlias = Any
 
@@ -30,7 +32,16 @@ class Framework(ABC):
     """One framework as an expert uses it: its own step, its own loops, its own compilers.
 
     The step of a variant is the same for every loop that is measured; only who loops differs.
+    A harness names its subclass in ``Harness.handwritten``.
     """
+
+    rival: ClassVar[str] = HAND_WRITTEN
+    """What the loop of `hand_written` is called."""
+
+    @classmethod
+    def of(cls, harness: Harness) -> Self:
+        """Make the framework that a harness drives."""
+        return cls()
 
     @abstractmethod
     def use_threads(self, threads: int) -> None:
@@ -85,6 +96,14 @@ class Framework(ABC):
         Returns:
             A call that gives the gradients.
         """
+
+    def compilations(self) -> AbstractContextManager[Callable[[], int]]:
+        """Count what the framework compiles within a block.
+
+        Returns:
+            A context manager that gives a function, which returns the count so far.
+        """
+        raise NotImplementedError("this framework does not count what it compiles")
 
     def program(self, mode: str, loop: Loop, variant: Variant) -> Program:
         """Write the task of a variant around a loop."""

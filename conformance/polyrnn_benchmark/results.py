@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from polyrnn.benchmark.measure import Duel, Spread
-from polyrnn.benchmark.scenarios import VARIANTS, Cell, Sizes, mode_of
+from polyrnn_benchmark.measure import Duel, Spread
+from polyrnn_benchmark.scenarios import HAND_WRITTEN, PYTHON_LOOP, VARIANTS, Cell, Sizes, mode_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,12 @@ class Result:
     cell: Cell
     contests: tuple[Contest, ...] = ()
     failure: str = ""
+
+    @property
+    def by_hand(self) -> Contest | None:
+        """The contest against the loop by hand, where it was held."""
+        by_hand = (c for c in self.contests if c.rival in (HAND_WRITTEN, PYTHON_LOOP))
+        return next(by_hand, None)
 
     def misses(self) -> list[str]:
         """Say which bounds are missed, in a sentence each."""

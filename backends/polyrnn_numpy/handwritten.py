@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from polyrnn.benchmark.framework import Framework, Loop, Program, Step, Tensor
+from polyrnn_benchmark.framework import Framework, Loop, Program, Step, Tensor
 
 
 class NumpyFramework(Framework):

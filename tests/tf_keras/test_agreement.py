@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from departures import DEPARTURES, Departure
 from hypothesis import HealthCheck, given, settings
-from witness import ask_polyrnn, ask_tf_keras, calls
+from tf_keras_calls import ask_polyrnn, ask_tf_keras, calls
 
 from polyrnn_conformance.comparing import assert_agrees, expected_of
 from polyrnn_conformance.random_calls import RandomCall

@@ -11,26 +11,34 @@ from collections.abc import Callable
 from typing import Any
 
 from polyrnn import registry
-from polyrnn.benchmark import contest, peers, probes
-from polyrnn.benchmark.framework import Framework
-from polyrnn.benchmark.results import Result, cell_from_json, result_to_json
-from polyrnn.benchmark.scenarios import mode_of
-
-FRAMEWORKS = {
-    "numpy": "polyrnn.benchmark.handwritten_numpy:NumpyFramework",
-    "torch": "polyrnn.benchmark.handwritten_torch:TorchFramework",
-    "jax": "polyrnn.benchmark.handwritten_jax:JaxFramework",
-    "tensorflow": "polyrnn.benchmark.handwritten_tensorflow:TensorflowFramework",
-}
-"""Where the framework of each backend is; resolved in the process that measures it."""
+from polyrnn_benchmark import contest, peers, probes
+from polyrnn_benchmark.framework import Framework
+from polyrnn_benchmark.plain_framework import PlainFramework
+from polyrnn_benchmark.results import Result, cell_from_json, result_to_json
+from polyrnn_benchmark.scenarios import mode_of
+from polyrnn_conformance.harness import Harness
 
 Send = Callable[[dict[str, Any]], None]
 
 
-def framework_of(backend: str) -> Framework:
-    """Import the framework of a backend."""
-    framework: Framework = registry.resolve(FRAMEWORKS[backend])()
-    return framework
+def harness_of(backend: str) -> Harness:
+    """Make the harness that a backend names, or the plain one."""
+    known = registry.installed()
+    reference = known.info(backend).harness
+    made: Harness = (registry.resolve(reference) if reference else Harness)(known.load(backend))
+    return made
+
+
+def framework_of(harness: Harness) -> Framework:
+    """Make the framework as the harness would have it measured."""
+    reference = harness.handwritten
+    kind: type[Framework] = registry.resolve(reference) if reference else PlainFramework
+    return kind.of(harness)
+
+
+def modes_of(harness: Harness) -> list[str]:
+    """List the modes that a loop in plain Python can be run in."""
+    return [mode for mode in harness.modes if mode not in harness.unknown_shape_modes]
 
 
 def work(request: dict[str, Any], send: Send) -> None:
@@ -39,10 +47,16 @@ def work(request: dict[str, Any], send: Send) -> None:
     Args:
         request: ``backend``, ``threads``, ``pairs``, ``peers`` (whether to measure other
             libraries), ``cells``; or, instead of the last three, ``probe``
-            with ``mode`` and ``arguments``.
-        send: Takes the events: ``start`` (a cell), ``pair``, ``result`` and ``figures``.
+            with ``mode`` and ``arguments``; or ``describe``.
+        send: Takes the events: ``start`` (a cell), ``pair``, ``result``, ``figures`` and
+            ``modes``.
     """
-    framework = framework_of(request["backend"])
+    harness = harness_of(request["backend"])
+    if "describe" in request:
+        differentiates = "gradients" not in harness.limitations
+        send({"event": "modes", "modes": modes_of(harness), "differentiates": differentiates})
+        return
+    framework = framework_of(harness)
     framework.use_threads(request["threads"])
     if "probe" in request:
         figures = probes.PROBES[request["probe"]](

@@ -7,6 +7,9 @@ from typing import Literal, TypeAlias
 HAND_WRITTEN = "hand-written"
 """The rival that the bounds speak of: the loop that an expert writes for that framework."""
 
+PYTHON_LOOP = "python_loop"
+"""The rival where nobody wrote a loop by hand: `polyrnn.python_loop` of the bare step."""
+
 KERAS = "Keras 3"
 TF_KERAS = "tf_keras"
 
@@ -134,7 +137,7 @@ MODES = (
 """Every mode, in the order of the table, with the one copy of the bounds."""
 
 BACKENDS = tuple(dict.fromkeys(mode.backend for mode in MODES))
-"""The backends for which there is a hand-written loop."""
+"""The backends that come with polyrnn, for each of which there is a hand-written loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ class Cell:
 
     def bound(self, rival: str) -> float | None:
         """Give the largest ratio to a rival that is good enough; `None` where none is set."""
-        if rival != HAND_WRITTEN:
+        if rival in (KERAS, TF_KERAS):
             return PEER_BOUND
         return self.mode.bounds.get(self.variant.name)
 
@@ -157,12 +160,20 @@ class Cell:
 
 def mode_of(backend: str, name: str) -> Mode:
     """Find a mode by its backend and name."""
+    if backend not in BACKENDS:
+        return plugged_in(backend, name)
     return next(mode for mode in MODES if (mode.backend, mode.name) == (backend, name))
+
+
+def plugged_in(backend: str, name: str, *, differentiates: bool = True) -> Mode:
+    """Make a mode of a backend of others, which has no bounds."""
+    return Mode(backend, name, f"{backend} {name}", {}, differentiates=differentiates)
 
 
 def cells(
     backends: Sequence[str],
     *,
+    others: Sequence[Mode] = (),
     modes: Sequence[str] = (),
     variants: Sequence[str] = (),
     sizes: Sizes | None = None,
@@ -172,7 +183,8 @@ def cells(
     """List what to measure.
 
     Args:
-        backends: The names of the backends.
+        backends: The names of backends among `BACKENDS`.
+        others: The modes of backends of others.
         modes: The names of the modes; all where none is given.
         variants: The names of the variants; by default `USUAL_VARIANTS`, or the plain
             one in a sweep.
@@ -186,8 +198,8 @@ def cells(
     chosen = variants or ((PLAIN.name,) if sweep else USUAL_VARIANTS)
     return [
         Cell(mode, VARIANTS[variant], point)
-        for mode in MODES
-        if mode.backend in backends and (not modes or mode.name in modes)
+        for mode in (*(mode for mode in MODES if mode.backend in backends), *others)
+        if not modes or mode.name in modes
         for variant in chosen
         if mode.differentiates or not VARIANTS[variant].gradient
         for point in _points(

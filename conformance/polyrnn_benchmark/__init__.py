@@ -2,5 +2,7 @@
 
 ``polyrnn bench`` runs it. Each backend is measured in a process of its own, so that the
 number of threads is settled before its framework is imported and no framework disturbs
-another. Modules that import a framework are loaded by name in that process only.
+another. The loops by hand are those that the harness of the backend names; a backend
+whose harness names none is measured against `polyrnn.python_loop`. Both are loaded in that
+process only.
 """

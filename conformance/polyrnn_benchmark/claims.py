@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from polyrnn.benchmark.results import Finding
-from polyrnn.benchmark.scenarios import MODES, Mode, Sizes, mode_of
+from polyrnn_benchmark.results import Finding
+from polyrnn_benchmark.scenarios import MODES, Mode, Sizes, mode_of
 
 Ask: TypeAlias = Callable[..., dict[str, float]]
 """``(mode, probe, **arguments) -> figures``, taken in a process of their own."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from polyrnn.benchmark.framework import DIFFERENTIABLE, Framework, Loop, Program, Step, Tensor
+from polyrnn_benchmark.framework import DIFFERENTIABLE, Framework, Loop, Program, Step, Tensor
 
 
 class TensorflowFramework(Framework):

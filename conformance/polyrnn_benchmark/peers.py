@@ -4,8 +4,8 @@ import importlib
 import importlib.util
 from typing import Any
 
-from polyrnn.benchmark.framework import Loop, Step, Tensor
-from polyrnn.benchmark.scenarios import KERAS, TF_KERAS
+from polyrnn_benchmark.framework import Loop, Step, Tensor
+from polyrnn_benchmark.scenarios import BACKENDS, KERAS, TF_KERAS
 
 
 def peers(backend: str) -> dict[str, Loop]:
@@ -20,7 +20,7 @@ def peers(backend: str) -> dict[str, Loop]:
         Loops by the name of their library.
     """
     found: dict[str, Loop] = {}
-    if importlib.util.find_spec("keras") is not None:
+    if backend in BACKENDS and importlib.util.find_spec("keras") is not None:
         # Keras exports its layers, not the function below them.
         found[KERAS] = _loop(importlib.import_module("keras.src.backend").rnn)
     if backend == "tensorflow" and importlib.util.find_spec("tf_keras") is not None:

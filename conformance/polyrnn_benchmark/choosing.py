@@ -1,0 +1,66 @@
+"""Which backends and modes are measured, and what is said where one cannot be."""
+
+import difflib
+from collections.abc import Sequence
+
+import click
+
+from polyrnn import registry
+from polyrnn.errors import BackendBrokenError, UnknownBackendError
+from polyrnn_benchmark import scenarios
+from polyrnn_benchmark.scenarios import Mode
+
+
+def installed(asked: Sequence[str] = ()) -> list[str]:
+    """List the backends to measure, those that come with polyrnn first.
+
+    Args:
+        asked: The names that the user gave; all that are installed where none is given.
+
+    Raises:
+        click.ClickException: If one that was asked for cannot be measured.
+    """
+    known = registry.installed()
+    for name in asked:
+        _check_name(known, name)
+    statuses = {s.name: s for s in known.statuses() if s.state != "shadowed"}
+    for name in asked:
+        status = statuses[name]
+        if status.state != "installed":
+            raise click.ClickException(
+                f"the backend {name!r} cannot be measured: {status.problem}. "
+                f"To get it: {status.install}"
+            )
+    found = {name for name in asked or statuses if statuses[name].state == "installed"}
+    own = [name for name in scenarios.BACKENDS if name in found]
+    return [*own, *sorted(found.difference(own))]
+
+
+def _check_name(known: registry.Registry, name: str) -> None:
+    try:
+        known.info(name)
+    except UnknownBackendError as error:
+        raise click.BadParameter(str(error), param_hint="'--backend'") from error
+    except BackendBrokenError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def check_modes(asked: Sequence[str], others: Sequence[Mode]) -> None:
+    """Check that some backend has each mode that was asked for.
+
+    Args:
+        asked: The names that the user gave.
+        others: The modes of backends of others.
+
+    Raises:
+        click.BadParameter: If none has.
+    """
+    names = sorted({mode.name for mode in (*scenarios.MODES, *others)})
+    for name in asked:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            suggestion = f"; did you mean {close[0]!r}?" if close else "."
+            raise click.BadParameter(
+                f"no mode is named {name!r}{suggestion} There are: {', '.join(names)}.",
+                param_hint="'--mode'",
+            )
