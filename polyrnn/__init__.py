@@ -1,20 +1,23 @@
-"""One recurrent loop for numpy, tensorflow, torch, jax, and whatever else is plugged in.
+"""One recurrent loop for numpy, tensorflow, torch and jax, and for frameworks that plug in.
 
-Why it exists:
+The function is `rnn`. Its rules for masks, padding, direction, nesting and dtypes are written once,
+in the front end. A backend computes the loop for one framework, which is imported when the backend
+is chosen. The same conformance suite proves every backend.
 
-- A loop over time looks simple and is not: masks, padding, direction, nesting
-  and dtypes each have a rule, and frameworks that write the loop anew each
-  settle those rules differently. Here they are written once.
-- A backend only computes. It walks, selects and transposes; it decides nothing.
-- A framework is imported when it is chosen, never before.
-- Whoever adds a framework proves it with the same suite that proves the others.
-
-The function is `rnn`. A backend is chosen by its argument ``backend=``, by
-`use_backend`, by the environment variable ``POLYRNN_BACKEND``, or by the
-tensors that are passed.
+The backend of a call is chosen by its argument ``backend=``, by `use_backend`, by the environment
+variable ``POLYRNN_BACKEND``, or by the tensors that are passed.
 """
 
-from polyrnn.backend import Backend, BackendInfo, python_loop
+from polyrnn.backend import (
+    Backend,
+    BackendInfo,
+    Body,
+    Carry,
+    Nests,
+    Tensor,
+    Writing,
+    python_loop,
+)
 from polyrnn.errors import (
     BackendBrokenError,
     BackendNotInstalledError,
@@ -25,7 +28,7 @@ from polyrnn.recurrence import rnn
 from polyrnn.registry import BackendStatus
 from polyrnn.selection import backends, namespace, use_backend
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Backend",
@@ -33,7 +36,12 @@ __all__ = [
     "BackendInfo",
     "BackendNotInstalledError",
     "BackendStatus",
+    "Body",
+    "Carry",
+    "Nests",
+    "Tensor",
     "UnknownBackendError",
+    "Writing",
     "__version__",
     "backends",
     "hookimpl",

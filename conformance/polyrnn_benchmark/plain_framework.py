@@ -124,8 +124,8 @@ class PlainFramework(Framework):
         return last[0], backend.transpose(outputs[0]), new_states
 
     def _without_padding(self, x: Tensor, mask: Tensor) -> list[Tensor]:
-        """Put the first valid input of each sample in the place of its padding."""
-        first = self.backend.take(x, self.backend.first_true(mask))
+        """Return the inputs with the first valid one of each sample in place of padding."""
+        (first,) = self.backend.take_first(mask, [x])
         return [self.backend.select(mask, x, first), mask]
 
     def call(
