@@ -18,12 +18,13 @@ from polyrnn.backend import Backend, BackendInfo, python_loop
 from polyrnn.errors import (
     BackendBrokenError,
     BackendNotInstalledError,
+    PolyrnnError,
     UnknownBackendError,
 )
 from polyrnn.hookspecs import hookimpl, hookspec
 from polyrnn.recurrence import rnn
-from polyrnn.registry import BackendStatus
 from polyrnn.selection import backends, namespace, use_backend
+from polyrnn.statuses import BackendStatus
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "BackendInfo",
     "BackendNotInstalledError",
     "BackendStatus",
+    "PolyrnnError",
     "UnknownBackendError",
     "__version__",
     "backends",

@@ -11,6 +11,7 @@ import numpy as np
 
 import polyrnn
 from polyrnn import registry
+from polyrnn.statuses import statuses
 from polyrnn_conformance.calls import wave
 from polyrnn_conformance.comparing import DisagreementError
 from polyrnn_conformance.rows import Check
@@ -128,7 +129,7 @@ def _unknown_name(subject: Subject, mode: str) -> None:
 
 def _described(known: registry.Registry) -> list[str]:
     """Name the backends whose plug-ins can be imported; one that is broken harms no other."""
-    return [status.name for status in known.statuses() if status.state in ("installed", "missing")]
+    return [status.name for status in statuses(known) if status.state in ("installed", "missing")]
 
 
 def _foreign(subject: Subject) -> tuple[Any, str]:
