@@ -80,6 +80,9 @@ class JaxBackend(Backend):
             return tensor
         return jax.device_put(tensor, _everywhere(like.sharding))
 
+    def converts(self, value: Any) -> bool:
+        return hasattr(type(value), "__jax_array__")
+
     def nonzero(self, x: Any) -> Any:
         return x if x.dtype == bool else x != jnp.zeros((), x.dtype)
 
@@ -115,14 +118,24 @@ class JaxBackend(Backend):
         return [f"{device.platform}:{device.id}" for device in jax.devices()]
 
     def flatten(self, tree: Any) -> tuple[list[Any], Any]:
-        leaves, structure = tree_util.tree_flatten(tree)
+        try:
+            leaves, structure = tree_util.tree_flatten(tree)
+        except SystemError as error:
+            # In this JAX wraps that a nest is too deep.
+            if not isinstance(error.__cause__ or error.__context__, RecursionError):
+                raise
+            raise RecursionError(str(error)) from error
         return leaves, structure
 
     def unflatten(self, structure: Any, leaves: Sequence[Any]) -> Any:
         return tree_util.tree_unflatten(structure, leaves)
 
     def paths(self, structure: Any) -> list[str]:
-        places = tree_util.tree_unflatten(structure, range(structure.num_leaves))
+        count = structure.num_leaves
+        try:
+            places = tree_util.tree_unflatten(structure, range(count))
+        except Exception:  # whatever a class raises that checks what it is made of
+            return [f"[<leaf {number}>]" for number in range(count)]
         return [tree_util.keystr(path) for path, _ in tree_util.tree_leaves_with_path(places)]
 
 

@@ -54,8 +54,9 @@ class ErrorCase(Row):
     Args:
         call: The call.
         error: The exact type of the error.
-        text: All of its text. ``<backend>`` stands for the name of the backend and
-            ``<choice>`` for what chose it.
+        text: All of its text. ``<backend>`` stands for the name of the backend,
+            ``<backends>`` for those of all that are installed, and ``<choice>`` for what chose
+            it.
         by_the_step: The fault is what the step returns, so that the step is called;
             all other faults are found before.
         by_values: The fault is what a NumPy array holds.

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import polyrnn
+from polyrnn.registry import installed
 
-BATCH, TIME, WIDTH = 2, 3, 4
-
-X = np.ones((BATCH, TIME, WIDTH), np.float32)
+BATCH, TIME, WIDTH), np.float32)
 H = np.zeros((BATCH, WIDTH), np.float32)
 
 
