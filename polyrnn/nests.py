@@ -41,20 +41,15 @@ def too_deep(called: str) -> ValueError:
     )
 
 
-def check_levels(called: str, tree: Any) -> None:
-    """Check that a nest ends, before anything walks through it that might not return.
+def ends(tree: Any) -> bool:
+    """Return whether a nest of lists, tuples and dicts has at most `MOST_LEVELS` levels.
 
-    Args:
-        called: What the nest is, such as ``"inputs"``.
-        tree: The nest; looked into are lists, tuples and dicts.
-
-    Raises:
-        ValueError: If it has more than `MOST_LEVELS` levels, or contains itself.
+    It always returns, also for one that contains itself.
     """
     level = [tree] if isinstance(tree, CONTAINERS) else []
     for _ in range(MOST_LEVELS):
         if not level:
-            return
+            return True
         inner: dict[int, Any] = {}
         for node in level:
             for child in node.values() if isinstance(node, dict) else node:
@@ -62,7 +57,20 @@ def check_levels(called: str, tree: Any) -> None:
                     # By identity: one that contains itself twice would be met ever more often.
                     inner[id(child)] = child
         level = list(inner.values())
-    if level:
+    return not level
+
+
+def check_levels(called: str, tree: Any) -> None:
+    """Check that a nest ends, before anything walks through it that might not return.
+
+    Args:
+        called: What the nest is, such as ``"inputs"``.
+        tree: The nest.
+
+    Raises:
+        ValueError: If it does not end, or not soon enough.
+    """
+    if not ends(tree):
         raise too_deep(called)
 
 

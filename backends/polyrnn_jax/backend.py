@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax, tree_util
 
-from polyrnn import Backend, python_loop
+from polyrnn import Backend, nests, python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn_jax.loop_cache import LoopCache
 
@@ -118,13 +118,10 @@ class JaxBackend(Backend):
         return [f"{device.platform}:{device.id}" for device in jax.devices()]
 
     def flatten(self, tree: Any) -> tuple[list[Any], Any]:
-        try:
-            leaves, structure = tree_util.tree_flatten(tree)
-        except SystemError as error:
-            # In this JAX wraps that a nest is too deep.
-            if not isinstance(error.__cause__ or error.__context__, RecursionError):
-                raise
-            raise RecursionError(str(error)) from error
+        if not nests.ends(tree):
+            # JAX finds that out too, but goes on with the other branches before it says so.
+            raise RecursionError("the nest has too many levels")
+        leaves, structure = tree_util.tree_flatten(tree)
         return leaves, structure
 
     def unflatten(self, structure: Any, leaves: Sequence[Any]) -> Any:

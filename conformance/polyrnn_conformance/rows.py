@@ -60,6 +60,7 @@ class ErrorCase(Row):
         by_the_step: The fault is what the step returns, so that the step is called;
             all other faults are found before.
         by_values: The fault is what a NumPy array holds.
+        every_mode: Run it in every mode, not in the first alone.
     """
 
     call: Call
@@ -67,6 +68,7 @@ class ErrorCase(Row):
     text: str
     by_the_step: bool = False
     by_values: bool = False
+    every_mode: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

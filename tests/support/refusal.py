@@ -8,7 +8,12 @@ import pytest
 import polyrnn
 from polyrnn.registry import installed
 
-BATCH, TIME, WIDTH), np.float32)
+UNKNOWN = f"which no installed backend knows (there are {', '.join(installed().names())})"
+"""What is said of a value whose type no backend knows."""
+
+BATCH, TIME, WIDTH = 2, 3, 4
+
+X = np.ones((BATCH, TIME, WIDTH), np.float32)
 H = np.zeros((BATCH, WIDTH), np.float32)
 
 
