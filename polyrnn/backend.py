@@ -168,6 +168,9 @@ class Backend(ABC):
     def convert(self, value: Any, like: Tensor | None = None) -> Tensor:
         """Make a tensor of a NumPy array, a Python number or the framework's own variable.
 
+        Where that fails the error becomes part of what the user is told; for a type of the
+        framework that is no dense tensor it had better say what to pass instead.
+
         Args:
             value: What to convert; a tensor of the framework is accepted too.
             like: A tensor of the framework, on whose device the result shall be;
@@ -177,10 +180,22 @@ class Backend(ABC):
             A tensor with the dtype of `value`; Python numbers get the framework's default.
         """
 
+    def converts(self, value: Any) -> bool:
+        """Return whether `convert` takes a value whose type no installed backend defines.
+
+        It does where the type follows a protocol of the framework, under which gradients
+        flow. What only offers its values to NumPy is refused, which is the default.
+        """
+        return False
+
     def native(self, x: Tensor) -> Tensor:
         """Return what the framework computes with: the tensor itself, or the same in its own form.
 
         NumPy, whose arrays may have the byte order of another machine, makes it that of this one.
+
+        Raises:
+            TypeError: If the tensor is of a kind that loops do not take, such as a sparse one;
+                the text says why, and what to pass instead.
         """
         return x
 

@@ -13,9 +13,10 @@ from polyrnn.masking import (
     read_lengths,
     read_mask,
 )
-from polyrnn.reading import Reader, kind_of
+from polyrnn.reading import Reader
 from polyrnn.selection import Choice
 from polyrnn.sizes import Sizes
+from polyrnn.unsupported import kind_of
 
 
 class Plan(NamedTuple):

@@ -8,9 +8,17 @@ from typing import Any
 from polyrnn import nests, registry
 from polyrnn.backend import Backend, Tensor
 from polyrnn.selection import NEUTRAL, Choice
-
-NUMBER_KINDS = ("bool", "int", "uint", "float", "bfloat", "complex")
-"""How the names of those dtypes begin that hold numbers."""
+from polyrnn.unsupported import (
+    NUMBER_KINDS,
+    holds_numbers,
+    is_array,
+    is_symbolic,
+    kind_of,
+    not_numbers,
+    of_no_backend,
+    summary,
+    why_not_plain,
+)
 
 
 class Reader:
@@ -31,7 +39,9 @@ class Reader:
         Returns:
             The leaves, the structure, and whether the nest is plain: a leaf, no container.
         """
-        leaves, structure = self.backend.flatten(tree)
+        leaves, structure = self._take_apart(argument, tree)
+        if len(leaves) != 1 or leaves[0] is not tree:
+            nests.check_levels(argument, tree)
         if _any_number(leaves):
             tree = written_out(argument, tree)
             leaves, structure = self.backend.flatten(tree)
@@ -50,12 +60,29 @@ class Reader:
         if entries is None:
             entries = []
         else:
-            entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
-        leaves, structure = self.backend.flatten(entries)
+            entries = list(entries) if self._is_sequence(argument, entries) else [entries]
+        leaves, structure = self._take_apart(argument, entries)
+        plain = len(leaves) == len(entries) and all(map(is_, leaves, entries))
+        if not plain:
+            nests.check_levels(argument, entries)
         if _any_number(leaves):
             entries = [written_out(argument, entry) for entry in entries]
             leaves, structure = self.backend.flatten(entries)
-        return leaves, structure, len(leaves) == len(entries) and all(map(is_, leaves, entries))
+            plain = len(leaves) == len(entries) and all(map(is_, leaves, entries))
+        return leaves, structure, plain
+
+    def _is_sequence(self, argument: str, entries: Any) -> bool:
+        """Return whether a value is a list or a tuple, and no tensor that only looks like one."""
+        if not isinstance(entries, (list, tuple)) or type(entries) in (list, tuple):
+            return isinstance(entries, (list, tuple))
+        leaves, structure = self._take_apart(argument, entries)
+        return isinstance(self.backend.unflatten(structure, leaves), (list, tuple))
+
+    def _take_apart(self, argument: str, tree: Any) -> tuple[list[Any], Any]:
+        try:
+            return self.backend.flatten(tree)
+        except RecursionError:
+            raise nests.too_deep(argument) from None
 
     def first_tensor(self, leaves: list[Any]) -> Tensor | None:
         """Find the first leaf that is a tensor of the backend already."""
@@ -69,16 +96,27 @@ class Reader:
         """Convert the leaves of one argument."""
         kind = self.backend.tensor_type
         if only(kind, leaves):
-            return list(map(self.backend.native, leaves))
+            try:
+                return list(map(self.backend.native, leaves))
+            except TypeError:
+                pass  # Which leaf it is, and what it is called, comes out below.
         where = partial(leaf_name, self.backend, argument, structure)
         return [self.tensor(leaf, partial(where, position)) for position, leaf in enumerate(leaves)]
 
     def tensor(self, value: Any, where: Callable[[], str]) -> Tensor:
         """Convert one value; `where` names it should that fail."""
-        if isinstance(value, self.backend.tensor_type):
-            return self.backend.native(value)
+        backend = self.backend
+        if isinstance(value, backend.tensor_type):
+            try:
+                return backend.native(value)
+            except TypeError as error:
+                raise self._not_plain(value, where, str(error)) from None
         framework = registry.framework_of(type(value))
-        if framework not in (None, NEUTRAL, self.choice.name):
+        if framework == NEUTRAL:
+            self._check_array(value, where)
+        elif framework is None:
+            self._check_convertible(value, where)
+        elif framework != self.choice.name:
             raise TypeError(
                 f"{where()}: expected a tensor of {self.choice.name}, which "
                 f"{self.choice.reason} chose as the backend; got one of {framework} "
@@ -86,20 +124,44 @@ class Reader:
             )
         cause: Exception | None = None
         try:
-            tensor = self.backend.convert(_neutral(self.backend, value), self.like)
-            if self.backend.dtype_name(tensor).startswith(NUMBER_KINDS):
+            tensor = backend.convert(_neutral(backend, value), self.like)
+            if backend.dtype_name(tensor).startswith(NUMBER_KINDS):
                 return tensor
+            reason = f"it holds {backend.dtype_name(tensor)}"
         except Exception as error:
-            cause = error
-        # What the framework says of its failure is the cause; the text is the same for all.
-        # Only now is NumPy asked for the dtype: torch.compile cannot trace the question.
-        dtype = str(getattr(value, "dtype", "")) if framework == NEUTRAL else ""
-        if dtype and not dtype.startswith(NUMBER_KINDS):
-            raise ValueError(f"{where()}: expected bool or numbers, got dtype {dtype}") from cause
+            cause, reason = error, summary(error)
         raise TypeError(
             f"{where()}: expected a tensor, got {kind_of(value)}, which cannot be made "
-            f"one of {self.choice.name}"
+            f"one of {self.choice.name}: {reason}"
         ) from cause
+
+    def _check_array(self, array: Any, where: Callable[[], str]) -> None:
+        """Check that a value of NumPy is an array, and loses nothing where it is made a tensor."""
+        if not is_array(array):
+            raise TypeError(f"{where()}: expected a tensor, got {kind_of(array)}, which is none")
+        reason = why_not_plain(array)
+        if reason is not None:
+            raise self._not_plain(array, where, reason)
+        # Where a compiler traces arrays nothing is known of their dtypes.
+        if self.backend.reads_arrays() and not holds_numbers(array):
+            raise ValueError(f"{where()}: {not_numbers(array.dtype)}")
+
+    def _check_convertible(self, value: Any, where: Callable[[], str]) -> None:
+        """Check that a value of a type that no backend defines may be converted all the same.
+
+        Numbers may, lists of them, and what follows a protocol of the framework. What offers
+        its values to NumPy would be converted too, and lose its gradients in silence.
+        """
+        if isinstance(value, nests.NUMBER) or nests.is_number_list(value):
+            return
+        if is_symbolic(value) or not self.backend.converts(value):
+            raise TypeError(f"{where()}: {of_no_backend(value)}")
+
+    def _not_plain(self, value: Any, where: Callable[[], str], reason: str) -> Exception:
+        """Return the error for a tensor of the backend that it does not compute with."""
+        if registry.framework_of(type(value)) == NEUTRAL and not holds_numbers(value):
+            return ValueError(f"{where()}: {not_numbers(value.dtype)}")
+        return TypeError(f"{where()}: expected a plain tensor, got {kind_of(value)}: {reason}")
 
     def follow(self, value: Any, argument: str) -> Tensor:
         """Convert one value and bring it to the device of the inputs."""
@@ -127,16 +189,6 @@ def _any_number(leaves: list[Any]) -> bool:
 def leaf_name(backend: Backend, argument: str, structure: Any, position: int) -> str:
     """Name one leaf of an argument by the expression that reaches it: ``inputs['a']``."""
     return argument + backend.paths(structure)[position]
-
-
-def kind_of(value: Any) -> str:
-    """Name the type of a value for an error."""
-    kind = type(value)
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
 
 
 def written_out(argument: str, tree: Any) -> Any:

@@ -362,6 +362,9 @@ def _leaves(arguments: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     for argument, tree in arguments.items():
         if tree is None:
             continue
-        leaves, structure = nests.flatten(tree)
+        try:
+            leaves, structure = nests.flatten(tree)
+        except RecursionError:
+            raise nests.too_deep(argument) from None
         for position, leaf in enumerate(leaves):
             yield (lambda a=argument, s=structure, p=position: a + nests.paths(s)[p]), leaf

@@ -44,6 +44,8 @@ class Step:
         self.spec = plan.backend.spec
         self.specs: list[Any] = []
         self._output_specs: list[_Spec] = []
+        # The types of tensors that were looked at closely; others may not be what they seem.
+        self._kinds: tuple[type, ...] = ()
         self._plan = plan
         self._backend = plan.backend
         self._kind = plan.backend.tensor_type
@@ -79,14 +81,16 @@ class Step:
             ValueError: If it is not what a step has to return, or not what it was before.
         """
         if not isinstance(result, _SEQUENCE) or len(result) != 2:
+            nests.check_levels("step_function", result)
             raise ValueError(
                 "step_function: expected it to return (output, new_states), got "
                 f"{_describe(self._backend, result)}"
             )
         output, new_states = result
-        return self._output_leaves(output), self._state_leaves(new_states)
+        is_first = self.output_structure is None
+        return self._output_leaves(output), self._state_leaves(new_states, is_first)
 
-    def _state_leaves(self, new_states: Any) -> list[Tensor]:
+    def _state_leaves(self, new_states: Any, is_first: bool) -> list[Tensor]:
         plan = self._plan
         if (
             plan.plain_states
@@ -97,7 +101,20 @@ class Step:
             leaves = list(new_states)
         else:
             leaves = self._take_apart(new_states)
-        return self._hold_to(leaves, plan.states, "state", plan.states_structure)
+        kinds = () if is_first and not self._look_at(leaves) else self._kinds
+        return self._hold_to(leaves, plan.states, "state", plan.states_structure, kinds)
+
+    def _look_at(self, leaves: list[Any]) -> bool:
+        """Return whether all leaves are tensors to compute with, and remember their types if so."""
+        if not only(self._kind, leaves):
+            return False
+        try:
+            for leaf in leaves:
+                self._backend.native(leaf)
+        except TypeError:
+            return False
+        self._kinds += tuple(map(type, leaves))
+        return True
 
     def _take_apart(self, new_states: Any) -> list[Any]:
         """Return the leaves of new states whose containers differ from those that were given.
@@ -113,9 +130,13 @@ class Step:
             readings.append([new_states])
         forms = [_form(backend, state) for state in states]
         for reading in readings:
-            leaves, structure = backend.flatten(reading)
+            try:
+                leaves, structure = backend.flatten(reading)
+            except RecursionError:
+                raise nests.too_deep("new_states") from None
             if structure == expected:
                 return leaves
+            nests.check_levels("new_states", reading)
             given = backend.unflatten(structure, leaves)
             if [_form(backend, state) for state in given] == forms:
                 return leaves
@@ -138,9 +159,13 @@ class Step:
         return f"new_states: step returned {_describe(backend, new_states)} for {count}"
 
     def _output_leaves(self, output: Any) -> list[Tensor]:
-        leaves, structure = self._backend.flatten(output)
+        try:
+            leaves, structure = self._backend.flatten(output)
+        except RecursionError:
+            raise nests.too_deep("output") from None
         if self.output_structure is None:
-            if not only(self._kind, leaves):
+            nests.check_levels("output", output)
+            if not self._look_at(leaves):
                 leaves = [
                     self._plan.to_tensor(leaf, partial(self._where, "output", structure, p))
                     for p, leaf in enumerate(leaves)
@@ -156,13 +181,14 @@ class Step:
             self.output_structure = structure
             return leaves
         if structure != self.output_structure:
+            nests.check_levels("output", output)
             before = self._backend.unflatten(
                 self.output_structure, [nests.LEAF] * len(self._output_specs)
             )
             raise ValueError(
                 f"output: step returned {_describe(self._backend, output)} for {before!r}"
             )
-        return self._hold_to(leaves, self._output_specs, "output", structure)
+        return self._hold_to(leaves, self._output_specs, "output", structure, self._kinds)
 
     def _check_batch(self, leaves: list[Tensor], mask: Tensor, structure: Any) -> None:
         mask_shape = self._backend.shape(mask)
@@ -177,14 +203,22 @@ class Step:
                 )
 
     def _hold_to(
-        self, leaves: list[Any], expected: Sequence[Any], called: str, structure: Any
+        self,
+        leaves: list[Any],
+        expected: Sequence[Any],
+        called: str,
+        structure: Any,
+        kinds: tuple[type, ...],
     ) -> list[Tensor]:
-        """Check dtypes and shapes; let pass what only a shape that is not static sets apart."""
-        backend, kind = self._backend, self._kind
+        """Check dtypes and shapes; let pass what only a shape that is not static sets apart.
+
+        Tensors of other types than `kinds` are looked at closely.
+        """
+        backend = self._backend
         for position in range(len(expected)):
             new: Any = leaves[position]
             old: Any = expected[position]
-            if isinstance(new, kind) and new.dtype == old.dtype and new.shape == old.shape:
+            if type(new) in kinds and new.dtype == old.dtype and new.shape == old.shape:
                 continue
             new = self._plan.to_tensor(new, partial(self._where, called, structure, position))
             if new.dtype != old.dtype or not _fits(backend.shape(new), _static_shape(backend, old)):

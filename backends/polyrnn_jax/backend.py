@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax, tree_util
 
-from polyrnn import Backend, python_loop
+from polyrnn import Backend, nests, python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn_jax.loop_cache import LoopCache
 
@@ -80,6 +80,9 @@ class JaxBackend(Backend):
             return tensor
         return jax.device_put(tensor, _everywhere(like.sharding))
 
+    def converts(self, value: Any) -> bool:
+        return hasattr(type(value), "__jax_array__")
+
     def nonzero(self, x: Any) -> Any:
         return x if x.dtype == bool else x != jnp.zeros((), x.dtype)
 
@@ -115,6 +118,9 @@ class JaxBackend(Backend):
         return [f"{device.platform}:{device.id}" for device in jax.devices()]
 
     def flatten(self, tree: Any) -> tuple[list[Any], Any]:
+        if not nests.ends(tree):
+            # JAX finds that out too, but goes on with the other branches before it says so.
+            raise RecursionError("the nest has too many levels")
         leaves, structure = tree_util.tree_flatten(tree)
         return leaves, structure
 
@@ -122,7 +128,11 @@ class JaxBackend(Backend):
         return tree_util.tree_unflatten(structure, leaves)
 
     def paths(self, structure: Any) -> list[str]:
-        places = tree_util.tree_unflatten(structure, range(structure.num_leaves))
+        count = structure.num_leaves
+        try:
+            places = tree_util.tree_unflatten(structure, range(count))
+        except Exception:  # whatever a class raises that checks what it is made of
+            return [f"[<leaf {number}>]" for number in range(count)]
         return [tree_util.keystr(path) for path, _ in tree_util.tree_leaves_with_path(places)]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from polyrnn import Backend
 from polyrnn.backend import Body, Carry, HandOut
+from polyrnn.unsupported import check_array
 
 BLOCK = 32
 """How many time steps are copied or filled at once, which takes memory for as many."""
@@ -52,7 +53,10 @@ class NumpyBackend(Backend):
         return self.native(np.asarray(value))
 
     def native(self, x: Any) -> Any:
-        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+        dtype = x.dtype
+        if type(x) is not np.ndarray or dtype.kind not in "fiubc":
+            check_array(x)
+        return x if dtype.isnative else x.astype(dtype.newbyteorder("="))
 
     def nonzero(self, x: Any) -> Any:
         return x != 0

@@ -83,11 +83,18 @@ class TensorFlowBackend(Backend):
         return graph_loop(body, carry, xs, reverse)
 
     def convert(self, value: Any, like: Any = None) -> Any:
+        if isinstance(value, tf.RaggedTensor):
+            raise TypeError("it is ragged; pass x.to_tensor() and input_length=x.row_lengths()")
+        if isinstance(value, tf.SparseTensor):
+            raise TypeError("it is sparse; pass tf.sparse.to_dense(x)")
         tensor = tf.convert_to_tensor(value)
         if like is None or not tf.executing_eagerly() or tensor.device == like.device:
             return tensor
         with tf.device(like.device):
             return tf.identity(tensor)
+
+    def converts(self, value: Any) -> bool:
+        return hasattr(type(value), "__tf_tensor__")
 
     def nonzero(self, x: Any) -> Any:
         return tf.cast(x, tf.bool)

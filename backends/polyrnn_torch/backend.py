@@ -72,6 +72,8 @@ class TorchBackend(Backend):
         )
 
     def convert(self, value: Any, like: Any = None) -> Any:
+        if isinstance(value, registered_nodes.PACKED):
+            raise TypeError(registered_nodes.WHAT_TO_PASS_INSTEAD)
         device = None if like is None else like.device
         if isinstance(value, torch.Tensor):
             return value.to(device)
@@ -82,6 +84,11 @@ class TorchBackend(Backend):
         elif isinstance(value, (np.ndarray, np.generic)):
             value = _from_numpy(value)
         return torch.as_tensor(value, device=device)
+
+    def native(self, x: Any) -> Any:
+        if x.layout is not torch.strided or x.is_nested or x.is_quantized:
+            raise TypeError(_what_to_pass_instead(x))
+        return x
 
     def nonzero(self, x: Any) -> Any:
         return x if x.dtype == torch.bool else x != 0
@@ -141,6 +148,17 @@ class TorchBackend(Backend):
 
     def reads_arrays(self) -> bool:
         return not torch.compiler.is_compiling()
+
+
+def _what_to_pass_instead(x: torch.Tensor) -> str:
+    if x.is_nested:
+        return (
+            "it is nested; pass torch.nested.to_padded_tensor(x, 0.0), with the lengths of its "
+            "parts as input_length"
+        )
+    if x.is_quantized:
+        return "it is quantized; pass x.dequantize()"
+    return f"its layout is {x.layout}; pass x.to_dense()"
 
 
 def _spec(x: Any) -> tuple[Any, ...]:

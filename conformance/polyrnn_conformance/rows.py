@@ -54,11 +54,13 @@ class ErrorCase(Row):
     Args:
         call: The call.
         error: The exact type of the error.
-        text: All of its text. ``<backend>`` stands for the name of the backend and
-            ``<choice>`` for what chose it.
+        text: All of its text. ``<backend>`` stands for the name of the backend,
+            ``<backends>`` for those of all that are installed, and ``<choice>`` for what chose
+            it.
         by_the_step: The fault is what the step returns, so that the step is called;
             all other faults are found before.
         by_values: The fault is what a NumPy array holds.
+        every_mode: Run it in every mode, not in the first alone.
     """
 
     call: Call
@@ -66,6 +68,7 @@ class ErrorCase(Row):
     text: str
     by_the_step: bool = False
     by_values: bool = False
+    every_mode: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

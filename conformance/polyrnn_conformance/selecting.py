@@ -50,7 +50,7 @@ def pairs(selection: Selection, subject: Subject, modes: tuple[str, ...]) -> lis
 
 def _has_meaning(selection: Selection, row: Row, subject: Subject, mode: str) -> bool:
     harness = subject.harness
-    if isinstance(row, Case | Check) and not row.every_mode:
+    if isinstance(row, Case | ErrorCase | Check) and not row.every_mode:
         return mode == harness.modes[0]
     if isinstance(row, ErrorCase) and row.by_values and mode in harness.traced_array_modes:
         return False

@@ -8,6 +8,7 @@ from polyrnn_conformance.cases import (
     lengths,
     masking,
     nested_walks,
+    no_tensors,
     outputs,
     padding,
     pairs,
@@ -29,6 +30,7 @@ CASES: tuple[Case, ...] = (
     *pairs.ROWS,
     *dtypes.ROWS,
     *empty.ROWS,
+    *no_tensors.ROWS,
 )
 """Calls whose results are compared with the reference."""
 
@@ -36,6 +38,7 @@ ERROR_CASES: tuple[ErrorCase, ...] = (
     *refused_arguments.ROWS,
     *refused_steps.ROWS,
     *lengths.ERRORS,
+    *no_tensors.ERRORS,
 )
 """Calls that are refused."""
 
