@@ -9,6 +9,10 @@ from polyrnn_conformance.calls import StepMaker, array_of
 from polyrnn_conformance.trees import filled, leaves_of
 
 
+FIRST_STATE = "the first new state"
+"""Stands for the nest of outputs of a step that puts out its first state, as it is."""
+
+
 @dataclass(frozen=True)
 class Leaf:
     """The place of one tensor in a nest.
@@ -50,7 +54,7 @@ def mixing_weights(states: Any, outputs: Any) -> tuple[Any, ...]:
     """Make what the step closes over: two bases and a factor for each leaf it gives."""
     return tuple(
         array
-        for position, leaf in enumerate(leaves_of([list(states), outputs]))
+        for position, leaf in enumerate(_made_by_step(states, outputs))
         for array in (
             values_of(leaf.axes, leaf.dtype, position),
             values_of(leaf.axes, leaf.dtype, position + 1),
@@ -68,14 +72,14 @@ def mixing_step(
         inputs: The nest of inputs, with a `Leaf` for each tensor.
         states: The states.
         constants: The constants.
-        outputs: The nest of outputs.
+        outputs: The nest of outputs, or `FIRST_STATE`.
         returned_as: How it returns the states: ``"list"``, ``"tuple"`` or ``"bare"``.
     """
     entries = [] if constants is None else constants
     entries = list(entries) if isinstance(entries, list | tuple) else [entries]
     given = [*leaves_of(inputs), *leaves_of(entries)]
     held = leaves_of(list(states))
-    wanted = leaves_of([list(states), outputs])
+    wanted = _made_by_step(states, outputs)
 
     def make(xp: Any, *weights: Any) -> Any:
         def step(x: Any, handed: list[Any]) -> tuple[Any, Any]:
@@ -97,12 +101,17 @@ def mixing_step(
                 ]
             )
             new = filled(list(states), results)
-            output = filled(outputs, results)
+            output = new[0] if outputs is FIRST_STATE else filled(outputs, results)
             return output, held_by(returned_as, new)
 
         return step
 
     return make
+
+
+def _made_by_step(states: Any, outputs: Any) -> list[Leaf]:
+    made: list[Leaf] = leaves_of([list(states), [] if outputs is FIRST_STATE else outputs])
+    return made
 
 
 def held_by(holder: str, states: list[Any]) -> Any:
