@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from polyrnn_conformance.harness import Capability, Function, Harness
+from polyrnn_tensorflow.backend import BLOCK
 
 
 class TensorFlowHarness(Harness):
@@ -15,6 +16,7 @@ class TensorFlowHarness(Harness):
 
     modes: ClassVar = ("eager", "function", "unknown", "xla")
     unknown_shape_modes: ClassVar = ("unknown",)
+    block_sizes: ClassVar = {"eager": (BLOCK,)}
 
     def to_numpy(self, tensor: Any) -> Any:
         return tensor.numpy()

@@ -59,6 +59,13 @@ class Harness:
     traced_array_modes: ClassVar[tuple[str, ...]] = ()
     """Those of `modes` in which NumPy arrays are traced, so that nobody knows what they hold."""
 
+    block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    """For each mode the numbers of time steps at which the backend changes how it loops.
+
+    The suite walks over one step less, as many, one more, and twice as many and one. Modes that
+    call each step are tried at 16, 32, 128 and 256 besides.
+    """
+
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 

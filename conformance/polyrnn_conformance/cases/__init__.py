@@ -1,10 +1,13 @@
 """The conformance table: every row that a backend has to pass, by topic."""
 
 from polyrnn_conformance.cases import (
+    blocks,
     calling,
     choosing,
     dtypes,
     empty,
+    extremes,
+    late,
     lengths,
     masking,
     nested_walks,
@@ -29,6 +32,7 @@ CASES: tuple[Case, ...] = (
     *pairs.ROWS,
     *dtypes.ROWS,
     *empty.ROWS,
+    *extremes.ROWS,
 )
 """Calls whose results are compared with the reference."""
 
@@ -36,6 +40,7 @@ ERROR_CASES: tuple[ErrorCase, ...] = (
     *refused_arguments.ROWS,
     *refused_steps.ROWS,
     *lengths.ERRORS,
+    *extremes.ERRORS,
 )
 """Calls that are refused."""
 
@@ -45,6 +50,9 @@ CHECKS: tuple[Check, ...] = (
     *writing.ROWS,
     *lengths.CHECKS,
     *nested_walks.ROWS,
+    *blocks.ROWS,
+    *extremes.CHECKS,
+    *late.ROWS,
 )
 """What is no single call."""
 
