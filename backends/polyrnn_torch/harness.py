@@ -32,6 +32,7 @@ class TorchHarness(Harness):
         "unknown_shapes": "To torch.compile a size that it leaves open is an integer as any other.",
     }
     modes: ClassVar[tuple[str, ...]] = ("eager", "compile")
+    devices = ("cpu", "meta")
     block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {
         "eager": (SLICED_AT_ONCE,),
         "compile": (STEPS_PER_ROUND,),
@@ -47,6 +48,15 @@ class TorchHarness(Harness):
         if tensor.dtype == torch.bfloat16:
             return np.asarray(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
         return np.asarray(tensor.numpy())
+
+    def on_device(self, tensor: Any, device: str) -> Any:
+        return tensor.to(device)
+
+    def device_of(self, tensor: Any) -> str:
+        return str(tensor.device)
+
+    def has_values(self, device: str) -> bool:
+        return device != "meta"
 
     def run(self, mode: str, function: Function, tensors: Sequence[Any]) -> list[Any]:
         return list(_in_mode(mode, function)(*tensors))

@@ -8,6 +8,7 @@ import numpy as np
 
 from polyrnn_conformance import reference
 from polyrnn_conformance.calls import Call, on_host
+from polyrnn_conformance.trees import DisagreementError as DisagreementError
 from polyrnn_conformance.trees import filled, leaves_of, skeleton
 
 Array = np.ndarray[Any, Any]
@@ -24,10 +25,6 @@ TOLERANCES = {
 
 GRADIENT_TOLERANCES = {"float32": 1e-2, "float64": 1e-6}
 """The same for gradients, whose reference is a quotient of differences."""
-
-
-class DisagreementError(AssertionError):
-    """The backend and the reference differ."""
 
 
 @dataclass(frozen=True)

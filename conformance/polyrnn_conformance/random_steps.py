@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from polyrnn_conformance.calls import StepMaker, array_of
-from polyrnn_conformance.trees import filled, leaves_of
+from polyrnn_conformance.trees import DisagreementError, filled, leaves_of, skeleton
 
 
 FIRST_STATE = "the first new state"
@@ -80,9 +80,12 @@ def mixing_step(
     given = [*leaves_of(inputs), *leaves_of(entries)]
     held = leaves_of(list(states))
     wanted = _made_by_step(states, outputs)
+    forms = skeleton([inputs, [*states, *entries]])
 
     def make(xp: Any, *weights: Any) -> Any:
         def step(x: Any, handed: list[Any]) -> tuple[Any, Any]:
+            if type(handed) is not list or skeleton([x, handed]) != forms:
+                raise DisagreementError(f"the step was given {skeleton([x, handed])}")
             old, fixed = handed[: len(states)], handed[len(states) :]
             sources = [
                 _Source(*source, position, position < len(given))

@@ -81,6 +81,8 @@ def reason_to_leave_out(selection: Selection, row: Row, subject: Subject) -> str
     if isinstance(row, Check):
         if row.needs_name and subject.name is None:
             return "names: the backend is tried as a class, not under an installed name."
+        if row.needs_devices and len(harness.devices) < 2:
+            return "devices: the harness names no second device."
         if row.needs_own_tensors and not subject.has_own_tensors:
             return "frameworks: NumPy arrays are neutral, and of no framework against another."
     return None

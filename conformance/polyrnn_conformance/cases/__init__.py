@@ -4,6 +4,8 @@ from polyrnn_conformance.cases import (
     blocks,
     calling,
     choosing,
+    contract,
+    devices,
     dtypes,
     empty,
     extremes,
@@ -16,6 +18,7 @@ from polyrnn_conformance.cases import (
     pairs,
     refused_arguments,
     refused_steps,
+    shapes,
     structure,
     time,
     writing,
@@ -53,6 +56,9 @@ CHECKS: tuple[Check, ...] = (
     *blocks.ROWS,
     *extremes.CHECKS,
     *late.ROWS,
+    *devices.ROWS,
+    *contract.ROWS,
+    *shapes.ROWS,
 )
 """What is no single call."""
 

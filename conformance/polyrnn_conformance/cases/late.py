@@ -115,6 +115,8 @@ def _right_or_refused(
     """Return a check that a call is right, or refused in some words where there are any."""
 
     def check(subject: Subject, mode: str) -> None:
+        if subject.harness.step_calls(mode) != "each":
+            return  # A trace that keeps a tensor for a later one is an error of its own.
         try:
             result = subject.run(call, mode)
         except ValueError as error:
