@@ -250,6 +250,8 @@ def make_body(plan: Plan, step: Step) -> Body:
     backend = plan.backend
     step_function, constant_leaves = naming_constants(plan), plan.constant_leaves
     plain_arguments = plan.plain_inputs and plan.plain_states
+    # A step may empty the containers that it is given, so that each gets its own.
+    nested_constants = bool(constant_leaves) and plan.constants is not constant_leaves
     spec, specs = step.spec, step.specs
     select, hand_out, writes = backend.select, backend.hand_out, backend.writes
     input_count = len(plan.inputs)
@@ -280,7 +282,7 @@ def make_body(plan: Plan, step: Step) -> Body:
             given, fixed = hand_out(states, constant_leaves)
             before = writes(given) if watched else None  # type: ignore[misc]  # watched: there is one
         constants = plan.constants
-        if constant_leaves and fixed is not constant_leaves:
+        if nested_constants or (constant_leaves and fixed is not constant_leaves):
             constants = backend.unflatten(plan.constants_structure, fixed)
         if plain_arguments:
             result = step_function(slices[0], given + constants)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from polyrnn_conformance.harness import Capability, Harness
+from polyrnn_numpy.backend import BLOCK
 
 
 class NumpyHarness(Harness):
@@ -14,3 +15,4 @@ class NumpyHarness(Harness):
         "compilation": "numpy does not compile.",
         "unknown_shapes": "numpy arrays always know their shape.",
     }
+    block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {"eager": (BLOCK,)}

@@ -97,7 +97,8 @@ class TensorFlowBackend(Backend):
         return hasattr(type(value), "__tf_tensor__")
 
     def nonzero(self, x: Any) -> Any:
-        return tf.cast(x, tf.bool)
+        # To cast a complex number looks at its real part alone.
+        return tf.not_equal(x, tf.zeros([], x.dtype)) if x.dtype.is_complex else tf.cast(x, tf.bool)
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
         # Neither the dtype of the lengths nor that of sizes need hold the other.

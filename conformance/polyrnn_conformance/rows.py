@@ -81,12 +81,14 @@ class Check(Row):
         every_mode: Run it in every mode, not in the first alone.
         needs_name: Needs a backend that is installed under a name.
         needs_own_tensors: Needs a framework that has a type of tensor of its own.
+        needs_devices: Needs a harness that names two devices.
     """
 
     check: "Callable[[Subject, str], None]"
     every_mode: bool = False
     needs_name: bool = False
     needs_own_tensors: bool = False
+    needs_devices: bool = False
 
 
 def dtypes_of(call: Call) -> set[str]:

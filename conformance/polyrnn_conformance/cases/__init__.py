@@ -1,10 +1,15 @@
 """The conformance table: every row that a backend has to pass, by topic."""
 
 from polyrnn_conformance.cases import (
+    blocks,
     calling,
     choosing,
+    contract,
+    devices,
     dtypes,
     empty,
+    extremes,
+    late,
     lengths,
     masking,
     nested_walks,
@@ -14,6 +19,7 @@ from polyrnn_conformance.cases import (
     pairs,
     refused_arguments,
     refused_steps,
+    shapes,
     structure,
     time,
     writing,
@@ -31,6 +37,7 @@ CASES: tuple[Case, ...] = (
     *dtypes.ROWS,
     *empty.ROWS,
     *no_tensors.ROWS,
+    *extremes.ROWS,
 )
 """Calls whose results are compared with the reference."""
 
@@ -39,6 +46,7 @@ ERROR_CASES: tuple[ErrorCase, ...] = (
     *refused_steps.ROWS,
     *lengths.ERRORS,
     *no_tensors.ERRORS,
+    *extremes.ERRORS,
 )
 """Calls that are refused."""
 
@@ -48,6 +56,12 @@ CHECKS: tuple[Check, ...] = (
     *writing.ROWS,
     *lengths.CHECKS,
     *nested_walks.ROWS,
+    *blocks.ROWS,
+    *extremes.CHECKS,
+    *late.ROWS,
+    *devices.ROWS,
+    *contract.ROWS,
+    *shapes.ROWS,
 )
 """What is no single call."""
 
