@@ -10,23 +10,24 @@ variable ``POLYRNN_BACKEND``, or by the tensors that are passed.
 
 from polyrnn.backend import (
     Backend,
-    BackendInfo,
     Body,
     Carry,
     Nests,
+    Sharing,
     Tensor,
-    Writing,
     python_loop,
 )
+from polyrnn.backend_info import BackendInfo
 from polyrnn.errors import (
     BackendBrokenError,
     BackendNotInstalledError,
+    PolyrnnError,
     UnknownBackendError,
 )
 from polyrnn.hookspecs import hookimpl, hookspec
 from polyrnn.recurrence import rnn
-from polyrnn.registry import BackendStatus
 from polyrnn.selection import backends, namespace, use_backend
+from polyrnn.statuses import BackendStatus
 
 __version__ = "0.2.0.dev0"
 
@@ -39,9 +40,10 @@ __all__ = [
     "Body",
     "Carry",
     "Nests",
+    "PolyrnnError",
+    "Sharing",
     "Tensor",
     "UnknownBackendError",
-    "Writing",
     "__version__",
     "backends",
     "hookimpl",

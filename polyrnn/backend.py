@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
@@ -24,45 +23,6 @@ Body: TypeAlias = Callable[[Carry, list[Tensor]], tuple[Carry, list[Tensor]]]
 """One step of a loop: ``(carry, slices) -> (carry, outputs)``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendInfo:
-    """What polyrnn knows of a backend before anything of it is imported.
-
-    Args:
-        name: The name users choose it by; the entry point has the same name.
-        modules: The root modules in which the types of its tensors are defined.
-            The first is the one whose absence means "not installed".
-        implementation: Where the `Backend` subclass is, as ``"package.module:Class"``;
-            imported when the backend is chosen for the first time.
-        install: What to give to ``pip install`` to get the framework.
-        distribution: The distribution that carries the framework, where its name
-            is not that of the first module.
-        harness: Where the conformance suite finds the ``Harness`` of the backend, as
-            ``"package.module:Class"``; without one the suite uses its plain eager one.
-
-    Example:
-        >>> BackendInfo(
-        ...     name="numpy",
-        ...     modules=("numpy",),
-        ...     implementation="polyrnn_numpy.backend:NumpyBackend",
-        ...     install="polyrnn",
-        ... ).modules
-        ('numpy',)
-    """
-
-    name: str
-    modules: tuple[str, ...]
-    implementation: str
-    install: str
-    distribution: str | None = None
-    harness: str | None = None
-
-    def __post_init__(self) -> None:
-        # A forgotten comma makes a string of it, whose letters would pass for modules.
-        if not isinstance(self.modules, tuple) or not self.modules:
-            raise TypeError(f"modules: expected a tuple of names, got {self.modules!r}")
-
-
 _TENSOR_KEY = attrgetter("__class__", "dtype", "shape")
 
 
@@ -79,25 +39,42 @@ class Nests(Protocol):
         """Return for each leaf the expression that reaches it, such as ``['a'][0]``."""
 
 
-class Writing(NamedTuple):
-    """How a framework whose tensors can be written into keeps steps from doing harm.
+def _itself(x: Tensor) -> Tensor:
+    return x
 
-    A step that writes into what it is given either gets tensors of its own, or the call is
-    refused with an error that names what was written into.
+
+class Sharing(NamedTuple):
+    """How tensors that could share memory are kept apart.
+
+    The defaults fit a framework whose tensors nobody can write into. Elsewhere a step that writes
+    into what it is given either gets tensors of its own, or the call is refused with an error that
+    names what was written into; and results share no memory with each other or with arguments.
 
     Args:
+        copy: Returns the values of a tensor in memory of their own. Results are copied where they
+            might share memory with what the caller or the step holds.
         hand_out: Returns for the states what a step is given in their place, at each step:
             copies, where the step may write into them. `None` hands out the states themselves.
-        read_only: Returns a constant in a form that cannot be written into, once for each
-            call. Where it is `None` and there are no `counts`, each step is given copies of
-            the constants.
+        read_only: Returns a constant in a form that cannot be written into, once for each call.
+            `None` where there is no such form; each step is then given copies of the constants,
+            unless writes are counted.
         counts: Returns for each of some tensors a count of the writes into it, or `None` for
             tensors whose writes are not counted. Called twice at each step.
     """
 
+    copy: Callable[[Tensor], Tensor] = _itself
     hand_out: Callable[[list[Tensor]], list[Tensor]] | None = None
     read_only: Callable[[Tensor], Tensor] | None = None
     counts: Callable[[Sequence[Tensor]], list[Any] | None] | None = None
+
+    @property
+    def copies_constants(self) -> bool:
+        """Whether each step is given copies of the constants."""
+        is_written = self.hand_out is not None
+        return is_written and self.read_only is None and self.counts is None
+
+
+_NO_WRITES = Sharing()
 
 
 class Backend(ABC):
@@ -174,10 +151,15 @@ class Backend(ABC):
         Args:
             value: What to convert; a tensor of the framework is accepted too.
             like: A tensor of the framework, on whose device the result shall be;
-                `None` for the framework's default device.
+                `None` for the framework's default device, and for that of a tensor.
 
         Returns:
             A tensor with the dtype of `value`; Python numbers get the framework's default.
+
+        Raises:
+            TypeError: If the value cannot be converted, or is a tensor that loops do not take,
+                such as a sparse one. The text becomes part of the error that the user sees; it
+                says what to pass instead.
         """
 
     @abstractmethod
@@ -236,6 +218,14 @@ class Backend(ABC):
         """Return the same values with no gradient; the tensor itself where there are none."""
         return x
 
+    def converts(self, value: Any) -> bool:
+        """Return whether `convert` takes a value whose type no installed backend defines.
+
+        It does where the type follows a protocol of the framework that passes gradients on. A
+        value that only offers its values to NumPy is refused, which is the default.
+        """
+        return False
+
     def devices(self) -> list[str]:
         """Return the devices that a tensor may be on, by the framework's names, if it has any."""
         return []
@@ -247,22 +237,13 @@ class Backend(ABC):
         """
         return True
 
-    def copy(self, x: Tensor) -> Tensor:
-        """Return the values of a tensor in memory of their own.
-
-        Results are copied where they might share memory with what the caller or the step
-        holds. The default returns the tensor itself, which is right where nobody can write
-        into a tensor.
-        """
-        return x
-
     @property
-    def writing(self) -> Writing | None:
-        """How steps are kept from writing into what others hold.
+    def sharing(self) -> Sharing:
+        """How tensors that could share memory are kept apart.
 
-        `None`, the default, is right where nobody can write into a tensor.
+        The default is right where nobody can write into a tensor.
         """
-        return None
+        return _NO_WRITES
 
     # Optional, for speed or memory.
 

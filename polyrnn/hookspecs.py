@@ -2,7 +2,7 @@
 
 import pluggy
 
-from polyrnn.backend import BackendInfo
+from polyrnn.backend_info import BackendInfo
 
 PROJECT = "polyrnn"
 """The name of the pluggy project and of the entry-point group."""

@@ -5,8 +5,9 @@ from typing import Any
 
 from polyrnn import nests
 from polyrnn.backend import Backend, Tensor
-from polyrnn.reading import NUMBER_KINDS, Reader, kind_of
+from polyrnn.reading import Reader
 from polyrnn.sizes import Sizes, same_size, sizes_agree
+from polyrnn.unsupported import NUMBER_KINDS, kind_of, why_not_plain
 
 
 def read_mask(reader: Reader, mask: Any, sizes: Sizes) -> Tensor:
@@ -85,10 +86,15 @@ def _host_array(argument: str, value: Any) -> Any:
     """
     import numpy
 
+    nests.check_levels(argument, value)
     entries = _entries(value)
     # The types stand in a tuple because torch.compile cannot trace their union.
     if not all(isinstance(e, (*nests.NUMBER, numpy.ndarray, numpy.generic)) for e in entries):
         return None
+    for entry in entries:
+        reason = why_not_plain(entry) if isinstance(entry, numpy.ndarray) else None
+        if reason is not None:
+            raise TypeError(f"{argument}: expected a plain tensor, got {kind_of(entry)}: {reason}")
     try:
         return numpy.asarray(value)
     except ValueError as error:

@@ -70,8 +70,7 @@ class Masking(NamedTuple):
         Args:
             input_count: How many slices come before those of `slices`.
         """
-        select, writing = self.backend.select, self.backend.writing
-        hand_out = None if writing is None else writing.hand_out
+        select, hand_out = self.backend.select, self.backend.sharing.hand_out
         masks = self._state_masks(input_count)
         parts = list(zip(masks, self.stand_ins, strict=True))
 

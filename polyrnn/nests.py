@@ -8,6 +8,10 @@ import optree
 NAMESPACE = "polyrnn"
 """The optree namespace for node types that only polyrnn should take apart."""
 
+MOST_LEVELS = 128
+"""How many levels a nest may have. Some of what walks through nests is Python, whose stack is
+finite; what is in C++ stops at 1,000, where it stops in good order."""
+
 
 class Nest(NamedTuple):
     """A nest of tensors that was taken apart.
@@ -40,6 +44,51 @@ def paths(structure: Any) -> list[str]:
     return [accessor.codify("") for accessor in structure.accessors()]
 
 
+def too_deep(called: str) -> ValueError:
+    """Return the error for a nest that does not end, or not soon enough.
+
+    Args:
+        called: What the nest is, such as ``"inputs"``.
+    """
+    return ValueError(
+        f"{called}: expected a nest of at most {MOST_LEVELS} levels; "
+        "got one that is deeper or contains itself"
+    )
+
+
+def ends(tree: Any) -> bool:
+    """Return whether a nest of lists, tuples and dicts has at most `MOST_LEVELS` levels.
+
+    It always returns, also for one that contains itself.
+    """
+    level = [tree] if isinstance(tree, CONTAINERS) else []
+    for _ in range(MOST_LEVELS):
+        if not level:
+            return True
+        inner: dict[int, Any] = {}
+        for node in level:
+            for child in node.values() if isinstance(node, dict) else node:
+                if isinstance(child, CONTAINERS):
+                    # By identity: one that contains itself twice would be met ever more often.
+                    inner[id(child)] = child
+        level = list(inner.values())
+    return not level
+
+
+def check_levels(called: str, tree: Any) -> None:
+    """Check that a nest ends, before anything walks through it that might not return.
+
+    Args:
+        called: What the nest is, such as ``"inputs"``.
+        tree: The nest.
+
+    Raises:
+        ValueError: If it does not end, or not soon enough.
+    """
+    if not ends(tree):
+        raise too_deep(called)
+
+
 class _Leaf:
     def __repr__(self) -> str:
         return "*"
@@ -48,6 +97,9 @@ class _Leaf:
 LEAF = _Leaf()
 """Stands for a tensor where the structure of a nest is printed."""
 
+
+CONTAINERS = (list, tuple, dict)
+"""The types of containers of Python, subclasses among them."""
 
 # A tuple, because the union of types would be made anew at each call.
 NUMBER = (bool, int, float, complex)

@@ -9,9 +9,10 @@ from polyrnn.backend import Backend, Tensor
 from polyrnn.mask_arguments import read_lengths, read_mask
 from polyrnn.masking import Masking, check_masked_states, make_masking
 from polyrnn.nests import Nest
-from polyrnn.reading import Reader, kind_of
+from polyrnn.reading import Reader
 from polyrnn.selection import Choice
 from polyrnn.sizes import Sizes
+from polyrnn.unsupported import kind_of
 
 
 class Plan(NamedTuple):
@@ -70,10 +71,9 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
     reader.like = xs[0]
     states = reader.convert("initial_states", states)
     constants = reader.convert("constants", constants)
-    writing = backend.writing
-    protected = constants.leaves
-    if writing is not None and writing.read_only is not None:
-        protected = list(map(writing.read_only, constants.leaves))
+    read_only, protected = backend.sharing.read_only, constants.leaves
+    if read_only is not None:
+        protected = list(map(read_only, protected))
 
     masking = None
     mask = _read_masks(reader, arguments, sizes, states, xs[0])

@@ -9,9 +9,17 @@ from polyrnn import nests, registry
 from polyrnn.backend import Backend, Tensor
 from polyrnn.nests import Nest
 from polyrnn.selection import NEUTRAL, Choice
-
-NUMBER_KINDS = ("bool", "int", "uint", "float", "bfloat", "complex")
-"""How the names of those dtypes begin that hold numbers."""
+from polyrnn.unsupported import (
+    NUMBER_KINDS,
+    holds_numbers,
+    is_array,
+    is_symbolic,
+    kind_of,
+    not_numbers,
+    of_no_backend,
+    summary,
+    why_not_plain,
+)
 
 
 class Reader:
@@ -29,11 +37,12 @@ class Reader:
             argument: What the nest was passed as.
             tree: The nest.
         """
-        flatten = self.backend.nests.flatten
-        leaves, structure = flatten(tree)
+        leaves, structure = self._flatten(argument, tree)
+        if len(leaves) != 1 or leaves[0] is not tree:
+            nests.check_levels(argument, tree)
         if _any_number(leaves):
             tree = written_out(argument, tree)
-            leaves, structure = flatten(tree)
+            leaves, structure = self.backend.nests.flatten(tree)
         return Nest(leaves, structure, len(leaves) == 1 and leaves[0] is tree)
 
     def read_entries(self, argument: str, entries: Any) -> Nest:
@@ -43,17 +52,32 @@ class Reader:
             argument: What the sequence was passed as.
             entries: The sequence; `None` is an empty one.
         """
-        flatten = self.backend.nests.flatten
         if entries is None:
             entries = []
         else:
-            entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
-        leaves, structure = flatten(entries)
+            entries = list(entries) if self._is_sequence(argument, entries) else [entries]
+        leaves, structure = self._flatten(argument, entries)
+        is_plain = len(leaves) == len(entries) and all(map(is_, leaves, entries))
+        if not is_plain:
+            nests.check_levels(argument, entries)
         if _any_number(leaves):
             entries = [written_out(argument, entry) for entry in entries]
-            leaves, structure = flatten(entries)
-        is_plain = len(leaves) == len(entries) and all(map(is_, leaves, entries))
+            leaves, structure = self.backend.nests.flatten(entries)
+            is_plain = len(leaves) == len(entries) and all(map(is_, leaves, entries))
         return Nest(leaves, structure, is_plain)
+
+    def _is_sequence(self, argument: str, entries: Any) -> bool:
+        """Return whether a value is a list or a tuple, and no tensor that only looks like one."""
+        if not isinstance(entries, (list, tuple)) or type(entries) in (list, tuple):
+            return isinstance(entries, (list, tuple))
+        leaves, structure = self._flatten(argument, entries)
+        return isinstance(self.backend.nests.unflatten(structure, leaves), (list, tuple))
+
+    def _flatten(self, argument: str, tree: Any) -> tuple[list[Any], Any]:
+        try:
+            return self.backend.nests.flatten(tree)
+        except RecursionError:
+            raise nests.too_deep(argument) from None
 
     def first_tensor(self, leaves: list[Any]) -> Tensor | None:
         """Find the first leaf that is a tensor of the backend already."""
@@ -65,16 +89,29 @@ class Reader:
 
     def convert(self, argument: str, nest: Nest) -> Nest:
         """Return the nest of one argument with tensors for leaves."""
+        if only(self.backend.tensor_type, nest.leaves):
+            try:
+                return nest._replace(leaves=list(map(self.backend.convert, nest.leaves)))
+            except TypeError:
+                pass  # Which leaf it is, and what it is called, is found out below.
         where = partial(leaf_name, self.backend, argument, nest.structure)
         leaves = [self.tensor(leaf, partial(where, p)) for p, leaf in enumerate(nest.leaves)]
         return nest._replace(leaves=leaves)
 
     def tensor(self, value: Any, where: Callable[[], str]) -> Tensor:
         """Convert one value; `where` names it should that fail."""
-        if isinstance(value, self.backend.tensor_type):
-            return _neutral(self.backend, value)
+        backend = self.backend
+        if isinstance(value, backend.tensor_type):
+            try:
+                return backend.convert(value)
+            except TypeError as error:
+                raise self._not_plain(value, where, str(error)) from None
         framework = registry.framework_of(type(value))
-        if framework not in (None, NEUTRAL, self.choice.name):
+        if framework == NEUTRAL:
+            self._check_array(value, where)
+        elif framework is None:
+            self._check_convertible(value, where)
+        elif framework != self.choice.name:
             raise TypeError(
                 f"{where()}: expected a tensor of {self.choice.name}, which "
                 f"{self.choice.reason} chose as the backend; got one of {framework} "
@@ -82,20 +119,44 @@ class Reader:
             )
         cause: Exception | None = None
         try:
-            tensor = self.backend.convert(_neutral(self.backend, value), self.like)
-            if self.backend.dtype_name(tensor).startswith(NUMBER_KINDS):
+            tensor = backend.convert(_neutral(backend, value), self.like)
+            if backend.dtype_name(tensor).startswith(NUMBER_KINDS):
                 return tensor
+            reason = f"it holds {backend.dtype_name(tensor)}"
         except Exception as error:
-            cause = error
-        # What the framework says of its failure is the cause; the text is the same for all.
-        # Only now is NumPy asked for the dtype: torch.compile cannot trace the question.
-        dtype = str(getattr(value, "dtype", "")) if framework == NEUTRAL else ""
-        if dtype and not dtype.startswith(NUMBER_KINDS):
-            raise ValueError(f"{where()}: expected bool or numbers, got dtype {dtype}") from cause
+            cause, reason = error, summary(error)
         raise TypeError(
             f"{where()}: expected a tensor, got {kind_of(value)}, which cannot be made "
-            f"one of {self.choice.name}"
+            f"one of {self.choice.name}: {reason}"
         ) from cause
+
+    def _check_array(self, array: Any, where: Callable[[], str]) -> None:
+        """Check that a value of NumPy is an array, and loses nothing where it is made a tensor."""
+        if not is_array(array):
+            raise TypeError(f"{where()}: expected a tensor, got {kind_of(array)}, which is none")
+        reason = why_not_plain(array)
+        if reason is not None:
+            raise self._not_plain(array, where, reason)
+        # Where a compiler traces arrays nothing is known of their dtypes.
+        if self.backend.reads_arrays() and not holds_numbers(array):
+            raise ValueError(f"{where()}: {not_numbers(array.dtype)}")
+
+    def _check_convertible(self, value: Any, where: Callable[[], str]) -> None:
+        """Check that a value of a type that no backend defines may be converted all the same.
+
+        Numbers may, lists of them, and what follows a protocol of the framework. What offers
+        its values to NumPy would be converted too, and lose its gradients in silence.
+        """
+        if isinstance(value, nests.NUMBER) or nests.is_number_list(value):
+            return
+        if is_symbolic(value) or not self.backend.converts(value):
+            raise TypeError(f"{where()}: {of_no_backend(value)}")
+
+    def _not_plain(self, value: Any, where: Callable[[], str], reason: str) -> Exception:
+        """Return the error for a tensor of the backend that it does not compute with."""
+        if registry.framework_of(type(value)) == NEUTRAL and not holds_numbers(value):
+            return ValueError(f"{where()}: {not_numbers(value.dtype)}")
+        return TypeError(f"{where()}: expected a plain tensor, got {kind_of(value)}: {reason}")
 
     def follow(self, value: Any, argument: str) -> Tensor:
         """Convert one value and bring it to the device of the inputs."""
@@ -123,16 +184,6 @@ def _any_number(leaves: list[Any]) -> bool:
 def leaf_name(backend: Backend, argument: str, structure: Any, position: int) -> str:
     """Name one leaf of an argument by the expression that reaches it: ``inputs['a']``."""
     return argument + backend.nests.paths(structure)[position]
-
-
-def kind_of(value: Any) -> str:
-    """Name the type of a value for an error."""
-    kind = type(value)
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
 
 
 def written_out(argument: str, tree: Any) -> Any:

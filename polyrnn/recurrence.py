@@ -145,6 +145,7 @@ def rnn(
 
 def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
     backend, unflatten = plan.backend, plan.backend.nests.unflatten
+    copy = backend.sharing.copy
     results = StepResults(plan)
     check_constants = watching_constants(plan)
     carry, stacked = backend.loop(
@@ -158,7 +159,7 @@ def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
     leaves, carried = carry
     assert leaves is not None
     # The step may still hold the tensors that it returned, or they may be views of its inputs.
-    states = list(map(backend.copy, leaves))
+    states = list(map(copy, leaves))
     if not plan.states.is_plain:
         states = unflatten(plan.states.structure, states)
     last, outputs = _outputs(plan, carried or [], stacked)
@@ -172,15 +173,15 @@ def _outputs(
     plan: Plan, carried: list[Tensor], stacked: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return the leaves of the last output and of the outputs, in the layout of the inputs."""
-    backend = plan.backend
+    backend, copy = plan.backend, plan.backend.sharing.copy
     if plan.masking is not None:
         stacked, carried = plan.masking.finish(stacked, carried)
     if plan.all_outputs:
         outputs = stacked
-        last = [backend.copy(output[-1, ...]) for output in stacked]
+        last = [copy(output[-1, ...]) for output in stacked]
     else:
-        last = list(map(backend.copy, carried))
-        outputs = [backend.copy(output)[None, ...] for output in carried]
+        last = list(map(copy, carried))
+        outputs = [copy(output)[None, ...] for output in carried]
     if not plan.time_major:
         outputs = [_batch_major(backend, output) for output in outputs]
     return last, outputs

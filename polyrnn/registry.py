@@ -1,4 +1,4 @@
-"""Which backends there are: lists entry points without importing them, loads one at a time.
+"""The registry of backends: reads entry points without importing them, and loads one at a time.
 
 What only some calls need, and takes long to import, is imported where it is needed:
 importlib.metadata is a third of what ``import polyrnn`` would cost.
@@ -7,26 +7,27 @@ importlib.metadata is a third of what ``import polyrnn`` would cost.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
 from polyrnn import hookspecs
-from polyrnn.backend import Backend, BackendInfo
+from polyrnn.backend import Backend
+from polyrnn.backend_info import BackendInfo
+from polyrnn.claims import Claims
 from polyrnn.errors import (
     BackendBrokenError,
     BackendNotInstalledError,
     UnknownBackendError,
 )
+from polyrnn.forking import forget_imports_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -37,36 +38,11 @@ before_calls: list[Callable[[], None]] = []
 """Functions of backends to call before the arguments of a call are read, as plain Python also
 where torch.compile traces the call."""
 
+_INTERRUPTS = (KeyboardInterrupt, GeneratorExit)
+"""What the user or Python raises while a plug-in is imported; it says nothing of the plug-in."""
+
 HOME = "polyrnn"
 """The distribution whose claim to a name goes before the claims of others."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendStatus:
-    """What is known of one backend without importing its framework.
-
-    Args:
-        name: The name of the backend.
-        state: ``"installed"``; ``"missing"`` where the framework is not installed;
-            ``"broken"`` where the plug-in or the framework cannot be imported;
-            ``"shadowed"`` where another distribution provides the name.
-        version: The version of the framework, where it is installed and says so.
-        distribution: The distribution that provides the backend.
-        install: The command that installs the framework.
-        problem: What is wrong, in a sentence; empty where nothing is.
-
-    Example:
-        >>> import polyrnn
-        >>> {status.name: status.state for status in polyrnn.backends()}["numpy"]
-        'installed'
-    """
-
-    name: str
-    state: Literal["installed", "missing", "broken", "shadowed"]
-    version: str | None
-    distribution: str
-    install: str
-    problem: str = ""
 
 
 class Registry:
@@ -94,8 +70,8 @@ class Registry:
         self.choices: dict[tuple[str, str], tuple[str, object]] = {}
         self._infos: dict[str, BackendInfo] = {}
         self._backends: dict[str, Backend] = {}
-        self._problems: dict[str, Exception] = {}
-        self._modules: dict[str, str] | None = None
+        self._problems: dict[str, BaseException] = {}
+        self._claims: Claims | None = None
         self._lock = threading.RLock()
         self._importing_thread: int | None = None
         _registries.add(self)
@@ -133,11 +109,13 @@ class Registry:
             if name not in self._infos:
                 try:
                     self._infos[name] = self._describe(entry_point)
-                except Exception as error:
+                except _INTERRUPTS:
+                    raise
+                except BaseException as error:  # a plug-in may raise SystemExit
                     self._problems[name] = error
                     raise BackendBrokenError(
-                        f"the backend {name!r} of {_distribution(entry_point)} is broken: its "
-                        f"plug-in {entry_point.value!r} fails with {_summary(error)}"
+                        f"the backend {name!r} of {distribution_of(entry_point)} is broken: its "
+                        f"plug-in {entry_point.value!r} fails with {summary(error)}"
                     ) from error
             return self._infos[name]
 
@@ -154,6 +132,11 @@ class Registry:
         if info.name != entry_point.name:
             raise ValueError(
                 f"the entry point is named {entry_point.name!r}, its backend {info.name!r}"
+            )
+        if "numpy" in info.modules and not is_own(entry_point):
+            raise ValueError(
+                "modules: expected the modules of a framework; 'numpy' belongs to the numpy "
+                "backend, and its arrays are taken by every backend"
             )
         return info
 
@@ -173,13 +156,15 @@ class Registry:
             if name not in self._backends:
                 try:
                     self._backends[name] = _instantiate(info.implementation)
-                except Exception as error:
-                    if isinstance(error, ModuleNotFoundError) and error.name == info.modules[0]:
+                except _INTERRUPTS:
+                    raise
+                except BaseException as error:
+                    if _is_missing(info.modules[0], error):
                         raise BackendNotInstalledError(_not_installed(info)) from error
                     self._problems[name] = error
                     raise BackendBrokenError(
-                        f"the backend {name!r} of {_distribution(self._entry_points[name])} is "
-                        f"broken: importing {info.implementation!r} fails with {_summary(error)}"
+                        f"the backend {name!r} of {self.distribution_of(name)} is broken: "
+                        f"importing {info.implementation!r} fails with {summary(error)}"
                     ) from error
                 self._problems.pop(name, None)
             return self._backends[name]
@@ -203,75 +188,48 @@ class Registry:
         self._lock = threading.RLock()
         self._importing_thread = None
         if thread is not None:
-            _forget_imports_of(thread)
-
-    def statuses(self) -> tuple[BackendStatus, ...]:
-        """Describe every backend by name, importing plug-in modules but no framework."""
-        statuses = [self._status(self._entry_points[name]) for name in self.names()]
-        for entry_point in self._shadowed:
-            rightful = _distribution(self._entry_points[entry_point.name])
-            statuses.append(
-                BackendStatus(
-                    name=entry_point.name,
-                    state="shadowed",
-                    version=None,
-                    distribution=_distribution(entry_point),
-                    install="",
-                    problem=f"the name {entry_point.name!r} belongs to {rightful}",
-                )
-            )
-        return tuple(statuses)
-
-    def _status(self, entry_point: EntryPoint) -> BackendStatus:
-        name = entry_point.name
-        try:
-            info = self.info(name)
-        except BackendBrokenError:
-            failure = _summary(self._problems[name])
-            return BackendStatus(
-                name=name,
-                state="broken",
-                version=None,
-                distribution=_distribution(entry_point),
-                install="",
-                problem=f"its plug-in {entry_point.value!r} fails with {failure}",
-            )
-        state: Literal["installed", "missing", "broken"] = "installed"
-        problem = ""
-        if not _is_installed(info.modules[0]):
-            state, problem = "missing", f"{info.modules[0]} is not installed"
-        elif name in self._problems:
-            state, problem = "broken", f"importing it fails with {_summary(self._problems[name])}"
-        return BackendStatus(
-            name=name,
-            state=state,
-            version=_version(info) if state != "missing" else None,
-            distribution=_distribution(entry_point),
-            install=install_command(info),
-            problem=problem,
-        )
+            forget_imports_of(thread)
 
     def framework_of(self, kind: type) -> str | None:
         """Name the backend whose framework defines a type or one of its bases, if any does."""
-        modules = self._modules
-        if modules is None:
-            modules = self._modules = self._root_modules()
-        for base in kind.__mro__:
-            name = modules.get(base.__module__.partition(".")[0])
-            if name is not None:
-                return name
-        return None
+        claims = self._claims
+        if claims is None:
+            claims = self.claims()
+        return claims.owner_of(kind)
 
-    def _root_modules(self) -> dict[str, str]:
-        modules: dict[str, str] = {}
-        for name in self.names():
-            try:
-                info = self.info(name)
-            except BackendBrokenError:
-                continue
-            for module in info.modules:
-                modules.setdefault(module, name)
-        return modules
+    def claims(self) -> Claims:
+        """Return which backend has which modules; plug-ins are imported, but no framework."""
+        if self._claims is None:
+            infos = []
+            for name in sorted(self._entry_points, key=self._precedence_of):
+                try:
+                    infos.append(self.info(name))
+                except BackendBrokenError:
+                    continue
+            self._claims = Claims(infos, self._is_own)
+        return self._claims
+
+    def _is_own(self, name: str) -> bool:
+        return is_own(self._entry_points[name])
+
+    def _precedence_of(self, name: str) -> tuple[bool, str]:
+        return _precedence(self._entry_points[name])
+
+    def distribution_of(self, name: str) -> str:
+        """Return the distribution that provides a backend, with its version."""
+        return distribution_of(self._entry_points[name])
+
+    def shadowed(self) -> list[EntryPoint]:
+        """Return the entry points whose name another distribution has."""
+        return list(self._shadowed)
+
+    def problem(self, name: str) -> BaseException | None:
+        """Return what importing a backend failed with, if it was tried and failed."""
+        return self._problems.get(name)
+
+    def plugin_of(self, name: str) -> str:
+        """Return the module that an entry point names."""
+        return self._entry_points[name].value
 
 
 _registries: weakref.WeakSet[Registry] = weakref.WeakSet()
@@ -286,20 +244,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _forget_imports_of(thread: int) -> None:
-    """Drop the modules that a thread which is no more was importing.
-
-    They are then imported anew. Python itself leaves them locked, so that whoever imports
-    one of them waits for a thread that does not exist. It has no public way to unlock them.
-    """
-    bootstrap = getattr(importlib, "_bootstrap", None)
-    locks: dict[str, Callable[[], Any]] = getattr(bootstrap, "_module_locks", {})
-    for name, lock in list(locks.items()):
-        if getattr(lock(), "owner", None) == thread:
-            del locks[name]
-            sys.modules.pop(name, None)
-
-
 def resolve(reference: str) -> Any:
     """Import what a string of the form ``"package.module:Name"`` refers to."""
     module, _, attribute = reference.partition(":")
@@ -310,7 +254,11 @@ def _instantiate(reference: str) -> Backend:
     implementation = resolve(reference)
     if not (isinstance(implementation, type) and issubclass(implementation, Backend)):
         raise TypeError(f"expected a subclass of polyrnn.Backend, got {implementation!r}")
-    return implementation()
+    backend = implementation()
+    kinds = getattr(backend, "tensor_type", None)
+    if not all(isinstance(kind, type) for kind in (kinds if isinstance(kinds, tuple) else [kinds])):
+        raise TypeError(f"tensor_type: expected a type or a tuple of types, got {kinds!r}")
+    return backend
 
 
 @cache
@@ -341,16 +289,21 @@ def install_command(info: BackendInfo) -> str:
 
 
 def _precedence(entry_point: EntryPoint) -> tuple[bool, str]:
-    distribution = _distribution(entry_point)
-    return distribution.partition(" ")[0] != HOME, distribution
+    return not is_own(entry_point), distribution_of(entry_point)
+
+
+def is_own(entry_point: EntryPoint) -> bool:
+    """Return whether polyrnn itself provides an entry point."""
+    return distribution_of(entry_point).partition(" ")[0] == HOME
 
 
 def _same_claim(one: EntryPoint, other: EntryPoint) -> bool:
     # An editable install beside a built one lists the same entry point twice.
-    return one.value == other.value and _distribution(one) == _distribution(other)
+    return one.value == other.value and distribution_of(one) == distribution_of(other)
 
 
-def _distribution(entry_point: EntryPoint) -> str:
+def distribution_of(entry_point: EntryPoint) -> str:
+    """Return the name and the version of the distribution that has an entry point."""
     distribution = entry_point.dist
     if distribution is None:
         return "an unnamed distribution"
@@ -360,8 +313,9 @@ def _distribution(entry_point: EntryPoint) -> str:
 def _unknown(name: str, names: list[str]) -> str:
     import difflib
 
-    close = difflib.get_close_matches(name, names, n=1)
-    suggestion = f"; did you mean {close[0]!r}?" if close else "."
+    by_lower_case = {known.lower(): known for known in names}
+    close = difflib.get_close_matches(name.strip().lower(), by_lower_case, n=1)
+    suggestion = f"; did you mean {by_lower_case[close[0]]!r}?" if close else "."
     return f"no backend is named {name!r}{suggestion} There are: {', '.join(names)}."
 
 
@@ -372,23 +326,11 @@ def _not_installed(info: BackendInfo) -> str:
     )
 
 
-def _summary(error: Exception) -> str:
+def _is_missing(module: str, error: BaseException) -> bool:
+    """Return whether an import failed because a module, or a package that it is in, is missing."""
+    return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+
+
+def summary(error: BaseException) -> str:
+    """Return the type and the text of an error."""
     return f"{type(error).__name__}: {error}"
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return False
-    # A stray folder of the same name is found as a namespace package, without a loader.
-    return spec is not None and spec.origin is not None
-
-
-def _version(info: BackendInfo) -> str | None:
-    from importlib import metadata
-
-    try:
-        return metadata.version(info.distribution or info.modules[0])
-    except metadata.PackageNotFoundError:
-        return None

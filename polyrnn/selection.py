@@ -14,7 +14,7 @@ from typing import Any, cast
 from polyrnn import nests, registry
 from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend
-from polyrnn.registry import BackendStatus
+from polyrnn.statuses import BackendStatus, statuses
 
 ENVIRONMENT_VARIABLE = "POLYRNN_BACKEND"
 
@@ -156,7 +156,7 @@ def backends() -> tuple[BackendStatus, ...]:
         >>> [status.name for status in polyrnn.backends() if status.name == "numpy"]
         ['numpy']
     """
-    return registry.installed().statuses()
+    return statuses(registry.installed())
 
 
 @left_alone
@@ -362,6 +362,9 @@ def _leaves(arguments: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     for argument, tree in arguments.items():
         if tree is None:
             continue
-        leaves, structure = nests.flatten(tree)
+        try:
+            leaves, structure = nests.flatten(tree)
+        except RecursionError:
+            raise nests.too_deep(argument) from None
         for position, leaf in enumerate(leaves):
             yield (lambda a=argument, s=structure, p=position: a + nests.paths(s)[p]), leaf

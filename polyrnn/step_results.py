@@ -46,6 +46,8 @@ class StepResults:
         self.is_plain_output = False
         self.keys: list[Any] = []
         self._output_leaves: list[_OutputLeaf] = []
+        # The types of tensors that were checked in full; others may not be what they seem.
+        self._kinds: tuple[type, ...] = ()
         self._plan = plan
         self._backend = plan.backend
         self._flatten, self._unflatten = plan.backend.nests.flatten, plan.backend.nests.unflatten
@@ -63,14 +65,16 @@ class StepResults:
             ValueError: If it is not what a step has to return, or not what it was before.
         """
         if not isinstance(result, SEQUENCE) or len(result) != 2:
+            nests.check_levels("step_function", result)
             raise ValueError(
                 "step_function: expected it to return (output, new_states), got "
                 f"{_describe(self._backend, result)}"
             )
         output, new_states = result
-        return self._read_output(output), self._read_states(new_states)
+        is_first = self.output_structure is None
+        return self._read_output(output), self._read_states(new_states, is_first)
 
-    def _read_states(self, new_states: Any) -> list[Tensor]:
+    def _read_states(self, new_states: Any, is_first: bool) -> list[Tensor]:
         plan = self._plan
         if (
             plan.states.is_plain
@@ -81,7 +85,27 @@ class StepResults:
             leaves = list(new_states)
         else:
             leaves = self._state_leaves(new_states)
-        return self._checked(leaves, plan.states.leaves, "state", plan.states.structure)
+        kinds = () if is_first and not self._are_tensors(leaves) else self._kinds
+        return self._checked(leaves, plan.states.leaves, "state", plan.states.structure, kinds)
+
+    def _are_tensors(self, leaves: list[Any]) -> bool:
+        """Return whether all leaves are tensors to compute with, and remember their types if so."""
+        backend = self._backend
+        if not only(backend.tensor_type, leaves):
+            return False
+        try:
+            for leaf in leaves:
+                backend.convert(leaf)
+        except TypeError:
+            return False
+        self._kinds += tuple(map(type, leaves))
+        return True
+
+    def _flattened(self, called: str, tree: Any) -> tuple[list[Any], Any]:
+        try:
+            return self._flatten(tree)
+        except RecursionError:
+            raise nests.too_deep(called) from None
 
     def _state_leaves(self, new_states: Any) -> list[Any]:
         """Return the leaves of new states whose containers differ from those that were given.
@@ -97,9 +121,10 @@ class StepResults:
             readings.append([new_states])
         forms = [_form(backend, state) for state in states]
         for reading in readings:
-            leaves, structure = self._flatten(reading)
+            leaves, structure = self._flattened("new_states", reading)
             if structure == expected:
                 return leaves
+            nests.check_levels("new_states", reading)
             given = self._unflatten(structure, leaves)
             if [_form(backend, state) for state in given] == forms:
                 return leaves
@@ -122,20 +147,22 @@ class StepResults:
         return f"new_states: step returned {_describe(backend, new_states)} for {count}"
 
     def _read_output(self, output: Any) -> list[Tensor]:
-        leaves, structure = self._flatten(output)
+        leaves, structure = self._flattened("output", output)
         if self.output_structure is None:
             return self._read_first_output(output, leaves, structure)
         if structure != self.output_structure:
+            nests.check_levels("output", output)
             stars = [nests.LEAF] * len(self._output_leaves)
             before = self._unflatten(self.output_structure, stars)
             raise ValueError(
                 f"output: step returned {_describe(self._backend, output)} for {before!r}"
             )
-        return self._checked(leaves, self._output_leaves, "output", structure)
+        return self._checked(leaves, self._output_leaves, "output", structure, self._kinds)
 
     def _read_first_output(self, output: Any, leaves: list[Any], structure: Any) -> list[Tensor]:
         plan, backend = self._plan, self._backend
-        if not only(backend.tensor_type, leaves):
+        nests.check_levels("output", output)
+        if not self._are_tensors(leaves):
             leaves = [
                 plan.to_tensor(leaf, partial(self._where, "output", structure, position))
                 for position, leaf in enumerate(leaves)
@@ -152,14 +179,22 @@ class StepResults:
         return leaves
 
     def _checked(
-        self, leaves: list[Any], expected: Sequence[Any], called: str, structure: Any
+        self,
+        leaves: list[Any],
+        expected: Sequence[Any],
+        called: str,
+        structure: Any,
+        kinds: tuple[type, ...],
     ) -> list[Tensor]:
-        """Check dtypes and shapes; unknown sizes match any size."""
-        backend, kind = self._backend, self._backend.tensor_type
+        """Check dtypes and shapes; unknown sizes match any size.
+
+        Tensors of other types than `kinds` are checked in full.
+        """
+        backend = self._backend
         for position in range(len(expected)):
             new: Any = leaves[position]
             old: Any = expected[position]
-            if isinstance(new, kind) and new.dtype == old.dtype and new.shape == old.shape:
+            if type(new) in kinds and new.dtype == old.dtype and new.shape == old.shape:
                 continue
             new = self._plan.to_tensor(new, partial(self._where, called, structure, position))
             if new.dtype != old.dtype or not _fits(backend.shape(new), _static_shape(backend, old)):

@@ -25,8 +25,7 @@ def make_body(plan: Plan, results: StepResults) -> Body:
     step = _make_step(plan, results)
     all_outputs, masking = plan.all_outputs, plan.masking
     if masking is None:
-        writing = plan.backend.writing
-        hand_out = None if writing is None else writing.hand_out
+        hand_out = plan.backend.sharing.hand_out
 
         # Quoted, because torch.compile meets this definition and cannot subscript types.
         def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
@@ -64,8 +63,7 @@ def _make_step(plan: Plan, results: StepResults) -> TakeStep:
     input_structure, state_structure = plan.inputs.structure, plan.states.structure
     constants, renewed_constants = _constants_of(plan)
     # A masked step is given tensors that are made for it, which it may write into.
-    writing = backend.writing if plan.masking is None else None
-    counts = None if writing is None else writing.counts
+    counts = backend.sharing.counts if plan.masking is None else None
     tensor_key, keys, read = backend.tensor_key, results.keys, results.read
 
     def step(slices: "list[Tensor]", states: "list[Tensor]") -> "tuple[list[Tensor], list[Tensor]]":
@@ -106,8 +104,10 @@ def _constants_of(plan: Plan) -> tuple[list[Any], Callable[[], list[Any]] | None
         write into them.
     """
     backend, (leaves, structure, is_plain) = plan.backend, plan.constants
-    unflatten, writing = backend.nests.unflatten, backend.writing
-    constants = leaves if is_plain else unflatten(structure, leaves)
-    if not leaves or writing is None or writing.read_only or writing.counts:
-        return constants, None
-    return constants, lambda: unflatten(structure, list(map(backend.copy, leaves)))
+    unflatten, sharing = backend.nests.unflatten, backend.sharing
+    if not leaves:
+        return unflatten(structure, leaves), None
+    if sharing.copies_constants:
+        return leaves, lambda: unflatten(structure, list(map(sharing.copy, leaves)))
+    # A step may empty the containers that it is given, so that each gets its own.
+    return leaves, None if is_plain else lambda: unflatten(structure, leaves)

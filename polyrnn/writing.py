@@ -1,6 +1,6 @@
 """Finds steps that write into what they are given, and names what was written into.
 
-Who may write into what is said by `Backend.writing`.
+Who may write into what is said by `Backend.sharing`.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,9 +46,7 @@ def wrote_into(plan: Plan, called: str, before: list[Any] | None, tensors: Seque
 
 
 def _counts(plan: Plan) -> Callable[[Sequence[Tensor]], list[Any] | None]:
-    writing = plan.backend.writing
-    counts = None if writing is None else writing.counts
-    return counts or (lambda tensors: None)
+    return plan.backend.sharing.counts or (lambda tensors: None)
 
 
 def _written(plan: Plan, called: str, structure: Any, position: int) -> str:
@@ -101,7 +99,7 @@ def _written_constant(plan: Plan, x: Any, states: list[Any]) -> int | None:
 
     def fails(read_only: int | None) -> bool:
         trial = [
-            constant if position == read_only else backend.copy(constant)
+            constant if position == read_only else backend.sharing.copy(constant)
             for position, constant in enumerate(leaves)
         ]
         try:

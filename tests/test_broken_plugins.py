@@ -1,10 +1,13 @@
 """A plug-in or a framework that fails: what is said of it, and that no other is harmed."""
 
+import importlib
+
 import numpy as np
 import pytest
-from shelf import PLUGIN, Shelf, status
+from shelf import BACKEND, PLUGIN, Shelf, status
 
 import polyrnn
+from polyrnn.statuses import statuses
 
 BROKEN_PLUGINS = {
     "syntax": ("def", "SyntaxError"),
@@ -26,6 +29,48 @@ BROKEN_PLUGINS = {
     "modules in a string": (
         PLUGIN.replace('("{name}",)', '"{name}"'),
         "TypeError: modules: expected a tuple of names, got 'abacus'",
+    ),
+    "exits": ("import sys\nsys.exit(3)", "SystemExit: 3"),
+    "a base exception of its own": (
+        "class Stop(BaseException): pass\nraise Stop('enough')",
+        "Stop: enough",
+    ),
+    "exits in the hook": (
+        "import polyrnn\n@polyrnn.hookimpl\ndef polyrnn_backends(): raise SystemExit",
+        "SystemExit: ",
+    ),
+    "modules that are no names": (
+        PLUGIN.replace('("{name}",)', "(1, None)"),
+        "TypeError: modules: expected a tuple of names, got (1, None)",
+    ),
+    "a module of no name": (
+        PLUGIN.replace('("{name}",)', '("{name}", "")'),
+        "TypeError: modules: expected a tuple of names, got ('abacus', '')",
+    ),
+    "nothing to install": (
+        PLUGIN.replace('"polyrnn-{name}"', "None"),
+        "TypeError: install: expected a string, got None",
+    ),
+    "no name": (
+        PLUGIN.replace('name="{name}"', "name=None"),
+        "TypeError: name: expected a string, got None",
+    ),
+    "an implementation without a colon": (
+        PLUGIN.replace("_backend:FakeBackend", "_backend.FakeBackend"),
+        'TypeError: implementation: expected "package.module:Class", got '
+        "'polyrnn_abacus_backend.FakeBackend'",
+    ),
+    "a harness without a colon": (
+        PLUGIN.replace('"polyrnn-{name}",', '"polyrnn-{name}", harness="FakeHarness",'),
+        "TypeError: harness: expected \"package.module:Class\", got 'FakeHarness'",
+    ),
+    "a distribution that is no name": (
+        PLUGIN.replace('"polyrnn-{name}",', '"polyrnn-{name}", distribution=3,'),
+        "TypeError: distribution: expected a string or None, got 3",
+    ),
+    "claims numpy": (
+        PLUGIN.replace('("{name}",)', '("{name}", "numpy")'),
+        "ValueError: modules: expected the modules of a framework; 'numpy' belongs to the numpy",
     ),
     "no modules": (
         PLUGIN.replace('("{name}",)', "()"),
@@ -49,6 +94,12 @@ BROKEN_BACKENDS = {
         "class FakeBackend: pass",
         "TypeError: expected a subclass of polyrnn.Backend",
     ),
+    "exits": ("raise SystemExit('not today')", "SystemExit: not today"),
+    "no type of tensors": (
+        "from wrapped import WrappedBackend\n"
+        "class FakeBackend(WrappedBackend):\n    tensor_type = None",
+        "TypeError: tensor_type: expected a type or a tuple of types, got None",
+    ),
     "constructor fails": (
         "from wrapped import WrappedBackend\n"
         "class FakeBackend(WrappedBackend):\n    def __init__(self): 1 / 0",
@@ -71,9 +122,9 @@ class TestBroken:
                 "the backend 'abacus' of polyrnn-abacus 1.0 is broken: its plug-in "
                 f"'polyrnn_abacus' fails with {summary}"
             )
-            assert isinstance(caught.value.__cause__, Exception)
+            assert isinstance(caught.value.__cause__, BaseException)
         assert registry.load("quipu").tensor_type is type(shelf.tensor("quipu", 0))
-        assert {entry.name: entry.state for entry in registry.statuses()}["abacus"] == "broken"
+        assert {entry.name: entry.state for entry in statuses(registry)}["abacus"] == "broken"
         assert summary in status(registry, "abacus").problem
         assert registry.framework_of(np.ndarray) == "numpy"
         assert registry.framework_of(type(shelf.tensor("quipu", 0))) == "quipu"
@@ -91,10 +142,22 @@ class TestBroken:
             "the backend 'abacus' of polyrnn-abacus 1.0 is broken: importing "
             f"'polyrnn_abacus_backend:FakeBackend' fails with {summary}"
         )
-        assert isinstance(caught.value.__cause__, Exception)
+        assert isinstance(caught.value.__cause__, BaseException)
         assert status(registry, "abacus").state == "broken"
         assert summary in status(registry, "abacus").problem
         assert registry.load("quipu").tensor_type is type(shelf.tensor("quipu", 0))
+
+    @pytest.mark.parametrize("where", ["plugin", "backend"])
+    def test_an_interrupt_is_that_of_the_user(self, shelf: Shelf, where: str) -> None:
+        shelf.framework("abacus", **{where: "raise KeyboardInterrupt"})
+        registry = shelf.registry()
+        with pytest.raises(KeyboardInterrupt):
+            registry.load("abacus")
+        shelf.forget()
+        shelf.write("polyrnn_abacus", PLUGIN.replace("{name}", "abacus"))
+        shelf.write("polyrnn_abacus_backend", BACKEND.replace("{name}", "abacus"))
+        importlib.invalidate_caches()
+        assert registry.load("abacus").tensor_type is type(shelf.tensor("abacus", 0))
 
     def test_framework_that_fails_inside(self, shelf: Shelf) -> None:
         shelf.framework("abacus", framework="import beads")

@@ -5,7 +5,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from refusal import BATCH, TIME, H, X, refused, step
+from refusal import BATCH, TIME, UNKNOWN, H, X, refused, step
 from wrapped import WrappedArray, WrappedBackend
 
 import polyrnn
@@ -35,13 +35,21 @@ class TestMask:
         )
 
     @pytest.mark.parametrize(
-        "dtype", ["datetime64[s]", "timedelta64[s]", "<U3", "S1", "object", "i4,f4"]
+        ("dtype", "instead"),
+        [
+            ("datetime64[s]", "numbers, such as x.astype('int64')"),
+            ("timedelta64[s]", "numbers, such as x.astype('int64')"),
+            ("<U3", "numbers, such as x.astype('float32')"),
+            ("S1", "numbers, such as x.astype('float32')"),
+            ("object", "numbers, such as x.astype('float32')"),
+            ("i4,f4", "a dict of its fields, {name: x[name] for name in x.dtype.names}"),
+        ],
     )
-    def test_is_bool_or_numbers(self, dtype: str) -> None:
+    def test_is_bool_or_numbers(self, dtype: str, instead: str) -> None:
         mask = np.zeros((BATCH, TIME), dtype)
         refused(
             ValueError,
-            f"mask: expected bool or numbers, got dtype {mask.dtype}",
+            f"mask: expected bool or numbers, got dtype {mask.dtype}; pass {instead}",
             mask=mask,
         )
 
@@ -71,7 +79,7 @@ class TestMask:
     def test_is_a_tensor(self) -> None:
         refused(
             TypeError,
-            "mask: expected a tensor, got dict, which cannot be made one of numpy",
+            "mask: expected a tensor or a list of numbers, got dict",
             mask={"a": X},
         )
 
@@ -171,12 +179,17 @@ class TestLengths:
         )
 
     @pytest.mark.parametrize(
-        ("lengths", "kind"), [("2", "str"), ({1, 2}, "set"), ([None, 1], "list")]
+        ("lengths", "text"),
+        [
+            ("2", f"a tensor, got str, {UNKNOWN}"),
+            ({1, 2}, f"a tensor, got set, {UNKNOWN}"),
+            ([None, 1], "a tensor or a list of numbers, got list"),
+        ],
     )
-    def test_are_numbers(self, lengths: Any, kind: str) -> None:
+    def test_are_numbers(self, lengths: Any, text: str) -> None:
         refused(
             TypeError,
-            f"input_length: expected a tensor, got {kind}, which cannot be made one of numpy",
+            f"input_length: expected {text}",
             input_length=lengths,
         )
 

@@ -34,14 +34,6 @@ def register(kind: type[Any], namespace: str) -> None:
 register(Registered, nests.NAMESPACE)
 
 
-@dataclass
-class Unregistered:
-    array: Any
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return self.array
-
-
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 H = np.zeros((2, 4), np.float32)
 G = np.ones((2, 4), np.float32)
@@ -138,7 +130,6 @@ def test_nests_are_masked_leaf_by_leaf(make: Any, zeroed: bool) -> None:
         (H, 1),
         ({"h": H}, 1),
         (Registered(H, G), 1),
-        (Unregistered(H), 1),
         ([H], 1),
         ((H,), 1),
         (Pair(H, G), 2),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusal import UNKNOWN
 
 import polyrnn
 
@@ -132,7 +133,7 @@ class TestWrongStates:
     def test_are_no_tensors(self) -> None:
         refused(
             (H, ["h"]),
-            "state [0]: expected a tensor, got str, which cannot be made one of numpy",
+            f"state [0]: expected a tensor, got str, {UNKNOWN}",
             TypeError,
         )
 
@@ -199,7 +200,7 @@ class TestWrongOutput:
     def test_is_no_tensor(self) -> None:
         refused(
             ([H, object()], []),
-            "output [1]: expected a tensor, got object, which cannot be made one of numpy",
+            f"output [1]: expected a tensor, got object, {UNKNOWN}",
             TypeError,
             initial_states=[],
         )

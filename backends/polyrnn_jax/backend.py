@@ -68,12 +68,17 @@ class JaxBackend(Backend):
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
+        if like is None and isinstance(value, jax.Array):
+            return value
         tensor = jnp.asarray(value)
         if like is None or isinstance(tensor, jax.core.Tracer) or isinstance(like, jax.core.Tracer):
             return tensor
         if tensor.sharding.device_set == like.sharding.device_set:
             return tensor
         return jax.device_put(tensor, _everywhere(like.sharding))
+
+    def converts(self, value: Any) -> bool:
+        return hasattr(type(value), "__jax_array__")
 
     def nonzero(self, x: Any) -> Any:
         return x if x.dtype == bool else x != jnp.zeros((), x.dtype)

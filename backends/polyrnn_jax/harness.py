@@ -1,6 +1,7 @@
 """How the conformance suite drives JAX: eagerly and compiled, with 64-bit types."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import jax
@@ -16,7 +17,8 @@ class JaxHarness(Harness):
         backend: The backend under test.
 
     It turns ``jax_enable_x64`` on for the whole process: without it JAX has no float64, in
-    which the suite compares gradients, and no complex128.
+    which the suite compares gradients, and no complex128. And it makes two devices of the CPU,
+    unless JAX runs already.
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {
@@ -28,6 +30,9 @@ class JaxHarness(Harness):
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
         jax.config.update("jax_enable_x64", True)
+        with suppress(RuntimeError):  # where JAX runs already it has the devices that it has
+            jax.config.update("jax_num_cpu_devices", 2)
+        self.devices = tuple(map(_name, jax.devices("cpu")))
 
     def step_calls(self, mode: str) -> StepCalls:
         return "traced"
@@ -41,6 +46,12 @@ class JaxHarness(Harness):
             lambda _, children: rebuild(*children),
         )
 
+    def on_device(self, tensor: Any, device: str) -> Any:
+        return jax.device_put(tensor, {_name(one): one for one in jax.devices("cpu")}[device])
+
+    def device_of(self, tensor: Any) -> str:
+        return ", ".join(map(_name, tensor.devices()))
+
     def run(self, mode: str, function: Function, tensors: Sequence[Any]) -> list[Any]:
         return list(_in_mode(mode, function)(*tensors))
 
@@ -49,6 +60,10 @@ class JaxHarness(Harness):
     ) -> list[Any]:
         gradient = jax.grad(function, argnums=tuple(range(len(tensors))))
         return list(_in_mode(mode, gradient)(*tensors))
+
+
+def _name(device: Any) -> str:
+    return f"{device.platform}:{device.id}"
 
 
 def _in_mode(mode: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from polyrnn import Backend
-from polyrnn.backend import Body, Carry, Writing
+from polyrnn.backend import Body, Carry, Sharing
+from polyrnn.unsupported import check_array
 
 BLOCK = 32
 """How many time steps are copied or filled at once, which takes memory for as many."""
@@ -49,7 +50,11 @@ class NumpyBackend(Backend):
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
-        return np.asarray(value)
+        x = np.asanyarray(value)
+        dtype = x.dtype
+        if type(x) is not np.ndarray or dtype.kind not in "fiubc":
+            check_array(x)
+        return x if dtype.isnative else x.astype(dtype.newbyteorder("="))
 
     def nonzero(self, x: Any) -> Any:
         return x != 0
@@ -69,12 +74,9 @@ class NumpyBackend(Backend):
     def fill(self, x: Any, mask: Any, stand_in: Any) -> Any:
         return _Filled(x, mask, stand_in)
 
-    def copy(self, x: Any) -> Any:
-        return x.copy()
-
     @property
-    def writing(self) -> Writing:
-        return _WRITING
+    def sharing(self) -> Sharing:
+        return _SHARING
 
     def devices(self) -> list[str]:
         return ["cpu"]
@@ -90,7 +92,11 @@ def _read_only(x: Any) -> Any:
     return view
 
 
-_WRITING = Writing(hand_out=_copies, read_only=_read_only)
+def _copy(x: Any) -> Any:
+    return x.copy()
+
+
+_SHARING = Sharing(copy=_copy, hand_out=_copies, read_only=_read_only)
 
 
 def _forward_fill(x: Any, mask: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from polyrnn_conformance.harness import Capability, Harness
+from polyrnn_numpy.backend import BLOCK
 
 
 class NumpyHarness(Harness):
@@ -15,3 +16,4 @@ class NumpyHarness(Harness):
         "unknown_shapes": "numpy arrays always know their shape.",
     }
     handwritten: ClassVar[str | None] = "polyrnn_numpy.handwritten:NumpyFramework"
+    block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {"eager": (BLOCK,)}

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from polyrnn import Backend, python_loop
-from polyrnn.backend import Body, Carry
+from polyrnn.backend import Body, Carry, Sharing
 from polyrnn_tensorflow import containers, functions
 from polyrnn_tensorflow.graph_loop import graph_loop
 from polyrnn_tensorflow.time_steps import length_of, shape_of, static_length
@@ -83,14 +83,24 @@ class TensorFlowBackend(Backend):
         return graph_loop(body, carry, xs, reverse)
 
     def convert(self, value: Any, like: Any = None) -> Any:
+        if isinstance(value, tf.RaggedTensor):
+            raise TypeError("it is ragged; pass x.to_tensor() and input_length=x.row_lengths()")
+        if isinstance(value, tf.SparseTensor):
+            raise TypeError("it is sparse; pass tf.sparse.to_dense(x)")
+        if like is None and isinstance(value, tf.Tensor):
+            return value
         tensor = tf.convert_to_tensor(value)
         if like is None or not tf.executing_eagerly() or tensor.device == like.device:
             return tensor
         with tf.device(like.device):
             return tf.identity(tensor)
 
+    def converts(self, value: Any) -> bool:
+        return hasattr(type(value), "__tf_tensor__")
+
     def nonzero(self, x: Any) -> Any:
-        return tf.cast(x, tf.bool)
+        # To cast a complex number looks at its real part alone.
+        return tf.not_equal(x, tf.zeros([], x.dtype)) if x.dtype.is_complex else tf.cast(x, tf.bool)
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
         # Neither the dtype of the lengths nor that of sizes need hold the other.
@@ -112,14 +122,9 @@ class TensorFlowBackend(Backend):
             steps = _first_true(mask)
         return [_take(x, steps) for x in xs]
 
-    def copy(self, x: Any) -> Any:
-        # Eagerly an element of a tensor shares its memory, and would keep all of it.
-        if not tf.executing_eagerly():
-            return x
-        if x.shape.rank == 0:
-            return tf.reshape(self.copy(tf.reshape(x, [1])), [])
-        # To join it with nothing copies a tensor, and is the only operation that always does.
-        return tf.concat([x, tf.zeros([0, *x.shape[1:]], x.dtype)], 0)
+    @property
+    def sharing(self) -> Sharing:
+        return _SHARING
 
     def shape(self, x: Any) -> tuple[Any, ...] | None:
         return shape_of(x)
@@ -130,6 +135,20 @@ class TensorFlowBackend(Backend):
     def devices(self) -> list[str]:
         physical = tf.config.list_physical_devices()
         return [device.name.removeprefix("/physical_device:") for device in physical]
+
+
+def _copy(x: Any) -> Any:
+    """Return the values of a tensor in memory of their own, where they could share it."""
+    # Eagerly an element of a tensor shares its memory, and would keep all of it.
+    if not tf.executing_eagerly():
+        return x
+    if x.shape.rank == 0:
+        return tf.reshape(_copy(tf.reshape(x, [1])), [])
+    # To join it with nothing copies a tensor, and is the only operation that always does.
+    return tf.concat([x, tf.zeros([0, *x.shape[1:]], x.dtype)], 0)
+
+
+_SHARING = Sharing(copy=_copy)
 
 
 def _tensor_key(x: Any) -> tuple[Any, ...]:

@@ -1,21 +1,49 @@
 """How the conformance suite drives TensorFlow: eagerly, in two kinds of graph, and by XLA."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from polyrnn import Backend
 from polyrnn_conformance.harness import Capability, Function, Harness
+from polyrnn_tensorflow.backend import BLOCK
 
 
 class TensorFlowHarness(Harness):
-    """Runs functions as they are and as graphs, of known and of unknown shapes."""
+    """Runs functions as they are and as graphs, of known and of unknown shapes.
+
+    Args:
+        backend: The backend under test.
+
+    It makes two devices of the CPU, unless TensorFlow runs already.
+    """
 
     limitations: ClassVar[Mapping[Capability, str]] = {}
     handwritten: ClassVar[str | None] = "polyrnn_tensorflow.handwritten:TensorflowFramework"
 
     modes: ClassVar = ("eager", "function", "unknown", "xla")
     unknown_shape_modes: ClassVar = ("unknown",)
+    block_sizes: ClassVar = {"eager": (BLOCK,)}
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        with suppress(RuntimeError):  # where TensorFlow runs already it has the devices it has
+            tf.config.set_logical_device_configuration(
+                cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+            )
+        self.devices = tuple(
+            device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("CPU")
+        )
+
+    def on_device(self, tensor: Any, device: str) -> Any:
+        with tf.device(device):
+            return tf.identity(tensor)
+
+    def device_of(self, tensor: Any) -> str:
+        return str(tensor.device.rpartition("device:")[2])
 
     def to_numpy(self, tensor: Any) -> Any:
         return tensor.numpy()

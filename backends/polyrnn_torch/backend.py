@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from polyrnn import Backend
-from polyrnn.backend import Body, Carry, Writing
+from polyrnn.backend import Body, Carry, Sharing
 from polyrnn_torch import registered_nodes
 from polyrnn_torch.compiled_loop import compiled_loop
 from polyrnn_torch.eager_loop import apart, count_of_writes, eager_loop
@@ -73,7 +73,11 @@ class TorchBackend(Backend):
     def convert(self, value: Any, like: Any = None) -> Any:
         device = None if like is None else like.device
         if isinstance(value, torch.Tensor):
-            return value.to(device)
+            if value.layout is not torch.strided or value.is_nested or value.is_quantized:
+                raise TypeError(_what_to_pass_instead(value))
+            return value if device is None else value.to(device)
+        if isinstance(value, registered_nodes.PACKED):
+            raise TypeError(registered_nodes.WHAT_TO_PASS_INSTEAD)
         if torch.compiler.is_compiling():
             # What torch itself refuses there cannot be caught where it is traced.
             if not isinstance(value, _CONVERTED):
@@ -100,12 +104,11 @@ class TorchBackend(Backend):
         return x.detach()
 
     @property
-    def writing(self) -> Writing:
+    def sharing(self) -> Sharing:
         counts = count_of_writes()
-        return Writing(hand_out=apart) if counts is None else Writing(counts=counts)
-
-    def copy(self, x: Any) -> Any:
-        return x.clone()
+        return Sharing(
+            copy=_clone, hand_out=apart if counts is None else None, read_only=None, counts=counts
+        )
 
     @property
     def forward_fill(self) -> Callable[[Any, Any], Any] | None:
@@ -134,6 +137,21 @@ def _traceable_key(x: Any) -> tuple[Any, ...]:
     # What tells it elsewhere torch.compile cannot trace; and to that tensors are of one
     # type where a step is traced, and of another around it.
     return isinstance(x, torch.Tensor), x.dtype, x.shape
+
+
+def _clone(x: Any) -> Any:
+    return x.clone()
+
+
+def _what_to_pass_instead(x: torch.Tensor) -> str:
+    if x.is_nested:
+        return (
+            "it is nested; pass torch.nested.to_padded_tensor(x, 0.0), with the lengths of its "
+            "parts as input_length"
+        )
+    if x.is_quantized:
+        return "it is quantized; pass x.dequantize()"
+    return f"its layout is {x.layout}; pass x.to_dense()"
 
 
 def _forward_fill(x: Any, mask: Any) -> Any:

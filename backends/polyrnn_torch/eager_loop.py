@@ -16,6 +16,9 @@ from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
 from polyrnn.registry import constant_in_traces
 
+SLICED_AT_ONCE = 256
+"""How many time steps are copied and sliced at once."""
+
 
 def eager_loop(
     body: Body, carry: Carry, xs: list[Any], *, reverse: bool
@@ -128,7 +131,7 @@ def copied_carry(carry: Carry) -> Carry:
 
 def _steps(xs: list[Any], reverse: bool) -> Iterator[list[Any]]:
     """Slice copies block by block: slices are small, but not when there are very many of them."""
-    blocks = list(zip(*[x.split(256) for x in xs], strict=True))
+    blocks = list(zip(*[x.split(SLICED_AT_ONCE) for x in xs], strict=True))
     slices = map(_slices, blocks[::-1], [-1] * len(blocks)) if reverse else map(_slices, blocks)
     return map(list, chain.from_iterable(slices))
 

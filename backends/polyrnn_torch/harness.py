@@ -9,6 +9,10 @@ import torch
 
 from polyrnn_conformance.harness import Capability, Function, Harness, StepCalls
 from polyrnn_torch.backend import TorchBackend
+from polyrnn_torch.eager_loop import SLICED_AT_ONCE
+
+STEPS_PER_ROUND = 2
+_FEW_STEPS = {"steps_per_round": STEPS_PER_ROUND, "longest_written_out": 2}
 
 
 class TorchHarness(Harness):
@@ -27,6 +31,11 @@ class TorchHarness(Harness):
     }
     handwritten: ClassVar[str | None] = "polyrnn_torch.handwritten:TorchFramework"
     modes: ClassVar[tuple[str, ...]] = ("eager", "compile")
+    devices = ("cpu", "meta")
+    block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {
+        "eager": (SLICED_AT_ONCE,),
+        "compile": (STEPS_PER_ROUND,),
+    }
     traced_array_modes: ClassVar[tuple[str, ...]] = ("compile",)
 
     def step_calls(self, mode: str) -> StepCalls:
@@ -41,6 +50,15 @@ class TorchHarness(Harness):
 
             return np.asarray(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
         return np.asarray(tensor.numpy())
+
+    def on_device(self, tensor: Any, device: str) -> Any:
+        return tensor.to(device)
+
+    def device_of(self, tensor: Any) -> str:
+        return str(tensor.device)
+
+    def has_values(self, device: str) -> bool:
+        return device != "meta"
 
     def run(self, mode: str, function: Function, tensors: Sequence[Any]) -> list[Any]:
         return list(_in_mode(mode, function)(*tensors))
@@ -64,7 +82,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*tensors: Any) -> Any:
         # What was compiled before would count against the limit of compilations.
         torch.compiler.reset()
-        with mock.patch.multiple(TorchBackend, steps_per_round=2, longest_written_out=2):
+        with mock.patch.multiple(TorchBackend, **_FEW_STEPS):
             try:
                 return whole(*tensors)
             except torch._dynamo.exc.Unsupported:

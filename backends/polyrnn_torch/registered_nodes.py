@@ -1,10 +1,12 @@
 """Nests of types that are registered with torch, which optree does not ask."""
 
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import optree
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree
 
 from polyrnn import nests
@@ -57,6 +59,54 @@ def register_nodes() -> None:
 
 
 before_calls.append(register_nodes)
+
+
+WHAT_TO_PASS_INSTEAD = (
+    "it is packed; pass inputs, lengths = torch.nn.utils.rnn.pad_packed_sequence(x, "
+    "batch_first=True), and input_length=lengths"
+)
+"""What to say of a `torch.nn.utils.rnn.PackedSequence`."""
+
+
+class PackedLeaf:
+    """A leaf of nests that stands for a packed sequence.
+
+    As a named tuple it would be taken for a nest of tensors that have nothing in common. The
+    name is that of what it stands for, by which errors and the choice of a backend go.
+    """
+
+    def __init__(self, packed: PackedSequence) -> None:
+        self.packed = packed
+
+
+PackedLeaf.__module__ = PackedSequence.__module__
+PackedLeaf.__qualname__ = PackedSequence.__qualname__
+
+PACKED = (PackedLeaf, PackedSequence)
+"""The types of packed sequences, within nests and outside."""
+
+
+class _Itself(optree.PyTreeEntry):
+    """Spells the only child of a node as the node itself."""
+
+    def codify(self, /, node: str = "") -> str:
+        return node
+
+
+def _make_packed_sequences_leaves() -> None:
+    with warnings.catch_warnings():
+        # Of the class being that of a named tuple, which is why it is registered.
+        warnings.simplefilter("ignore", UserWarning)
+        optree.register_pytree_node(
+            PackedSequence,
+            lambda packed: ((PackedLeaf(packed),), None),
+            lambda _, children: next(iter(children)),
+            path_entry_type=_Itself,
+            namespace=nests.NAMESPACE,
+        )
+
+
+_make_packed_sequences_leaves()
 
 
 class _Key(optree.PyTreeEntry):

@@ -7,6 +7,7 @@ import click
 
 from polyrnn import registry
 from polyrnn.errors import BackendBrokenError, UnknownBackendError
+from polyrnn.statuses import statuses
 from polyrnn_benchmark import scenarios
 from polyrnn_benchmark.scenarios import Mode
 
@@ -23,15 +24,15 @@ def installed(asked: Sequence[str] = ()) -> list[str]:
     known = registry.installed()
     for name in asked:
         _check_name(known, name)
-    statuses = {s.name: s for s in known.statuses() if s.state != "shadowed"}
+    found_by_name = {s.name: s for s in statuses(known) if s.state != "shadowed"}
     for name in asked:
-        status = statuses[name]
+        status = found_by_name[name]
         if status.state != "installed":
             raise click.ClickException(
                 f"the backend {name!r} cannot be measured: {status.problem}. "
                 f"To get it: {status.install}"
             )
-    found = {name for name in asked or statuses if statuses[name].state == "installed"}
+    found = {name for name in asked or found_by_name if found_by_name[name].state == "installed"}
     own = [name for name in scenarios.BACKENDS if name in found]
     return [*own, *sorted(found.difference(own))]
 

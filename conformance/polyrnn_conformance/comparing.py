@@ -1,6 +1,6 @@
 """What the reference says of a call, and whether a backend says the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from polyrnn_conformance import reference
 from polyrnn_conformance.calls import Call, on_host
+from polyrnn_conformance.trees import DisagreementError as DisagreementError
 from polyrnn_conformance.trees import filled, leaves_of, skeleton
 
 Array = np.ndarray[Any, Any]
@@ -24,10 +25,6 @@ TOLERANCES = {
 
 GRADIENT_TOLERANCES = {"float32": 1e-2, "float64": 1e-6}
 """The same for gradients, whose reference is a quotient of differences."""
-
-
-class DisagreementError(AssertionError):
-    """The backend and the reference differ."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +105,79 @@ def numeric_gradients_of(call: Call, distance: float = 1e-5) -> list[Array]:
         The gradient with respect to each real array of the call, in their order.
     """
     call = call.in_dtype("float64")
+    weighted = _weighted_results(call)
+    leaves = _leaves_of_call(call)
+
+    gradients = []
+    for position, leaf in enumerate(leaves):
+        if not _is_real(leaf):
+            continue
+        gradient = np.zeros_like(leaf)
+        for index in np.ndindex(leaf.shape):
+            if not np.isfinite(leaf[index]):
+                continue  # what is no number cannot be moved, and may have no influence
+            up, down = leaf.copy(), leaf.copy()
+            up[index] += distance
+            down[index] -= distance
+            gradient[index] = (weighted({position: up}) - weighted({position: down})) / (
+                2 * distance
+            )
+        gradients.append(gradient)
+    return gradients
+
+
+def assert_slope_agrees(call: Call, actual: Sequence[Array], distance: float = 1e-5) -> None:
+    """Compare gradients with those of the reference in one direction, which is soon done.
+
+    Args:
+        call: The call.
+        actual: The gradient with respect to each real array of the call, in their order.
+        distance: How far all arrays are moved to either side at once.
+
+    Raises:
+        DisagreementError: Where they differ; it names the gradient where it finds it.
+    """
+    wide = call.in_dtype("float64")
+    weighted, leaves = _weighted_results(wide), _leaves_of_call(wide)
+    moving = [at for at, leaf in enumerate(leaves) if _is_real(leaf)]
+    directions = {
+        at: np.where(np.isfinite(leaves[at]), _direction(leaves[at].shape, at), 0.0)
+        for at in moving
+    }
+    sides = [
+        weighted({at: leaves[at] + way * distance * directions[at] for at in moving})
+        for way in (1, -1)
+    ]
+    slope = (sides[0] - sides[1]) / (2 * distance)
+    along, tolerance = 0.0, 0.0
+    names = gradient_names_of(call)
+    for at, name, gradient in zip(moving, names, actual, strict=True):
+        if gradient.shape != leaves[at].shape or not np.isfinite(gradient).all():
+            raise DisagreementError(f"{name}: got {gradient} for the shape {leaves[at].shape}")
+        if np.where(np.isfinite(leaves[at]), 0.0, gradient).any():
+            raise DisagreementError(f"{name}: got one of what is no number, {gradient}")
+        along += float(np.sum(gradient * directions[at]))
+        scale = 1.0 + float(np.abs(gradient * directions[at]).max(initial=0.0))
+        tolerance = max(tolerance, scale * GRADIENT_TOLERANCES[gradient.dtype.name])
+    if abs(along - slope) > tolerance:
+        assert_gradients_agree(call, actual)
+        raise DisagreementError(f"gradients: got {along} in one direction, expected {slope}")
+
+
+def _direction(shape: tuple[int, ...], position: int) -> Array:
+    count = np.arange(int(np.prod(shape))).reshape(shape)
+    direction: Array = np.cos(1.3 * count + 0.7 * position) + 0.25
+    return direction
+
+
+def _weighted_results(call: Call) -> Callable[[dict[int, Array]], float]:
+    """Return what weighs the results of the reference, with some leaves of the call changed."""
     cotangents = cotangents_of(call)
     tree = (call.weights, call.arguments())
     leaves = leaves_of(tree)
 
-    def weighted(position: int, moved: Array) -> float:
-        changed = [moved if at == position else leaf for at, leaf in enumerate(leaves)]
+    def weighted(changes: dict[int, Array]) -> float:
+        changed = [changes.get(at, leaf) for at, leaf in enumerate(leaves)]
         weights, arguments = filled(tree, iter(changed))
         results = leaves_of(_reference(replace(call, weights=weights, **arguments)))
         return float(
@@ -124,20 +188,15 @@ def numeric_gradients_of(call: Call, distance: float = 1e-5) -> list[Array]:
             )
         )
 
-    gradients = []
-    for position, leaf in enumerate(leaves):
-        if not isinstance(leaf, np.ndarray) or leaf.dtype.kind != "f":
-            continue
-        gradient = np.zeros_like(leaf)
-        for index in np.ndindex(leaf.shape):
-            if not np.isfinite(leaf[index]):
-                continue  # what is no number cannot be moved, and may have no influence
-            up, down = leaf.copy(), leaf.copy()
-            up[index] += distance
-            down[index] -= distance
-            gradient[index] = (weighted(position, up) - weighted(position, down)) / (2 * distance)
-        gradients.append(gradient)
-    return gradients
+    return weighted
+
+
+def _leaves_of_call(call: Call) -> list[Any]:
+    return leaves_of((call.weights, call.arguments()))
+
+
+def _is_real(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
 
 
 def gradient_names_of(call: Call) -> list[str]:
@@ -147,7 +206,7 @@ def gradient_names_of(call: Call) -> list[str]:
         f"gradient of {name}, leaf {position}"
         for name, tree in named
         for position, leaf in enumerate(leaves_of(tree))
-        if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
+        if _is_real(leaf)
     ]
 
 

@@ -66,6 +66,19 @@ class Harness:
     ``"package.module:Class"``. Without one polyrnn is measured against `polyrnn.python_loop`.
     """
 
+    devices: tuple[str, ...] = ()
+    """Two devices, or more, for the suite to put tensors on, where the framework has them.
+
+    One that holds no values, such as torch's ``meta``, is one too.
+    """
+
+    block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    """For each mode the numbers of time steps at which the backend changes how it loops.
+
+    The suite walks over one step less, as many, one more, and twice as many and one. Modes that
+    call each step are tried at 16, 32, 128 and 256 besides.
+    """
+
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
@@ -103,6 +116,18 @@ class Harness:
     def to_numpy(self, tensor: Any) -> np.ndarray[Any, Any]:
         """Give the values of a tensor as an array of the same dtype."""
         return np.asarray(tensor)
+
+    def on_device(self, tensor: Any, device: str) -> Any:
+        """Return a tensor on one of `devices`."""
+        raise NotImplementedError
+
+    def device_of(self, tensor: Any) -> str:
+        """Name the device of a tensor as in `devices`."""
+        raise NotImplementedError
+
+    def has_values(self, device: str) -> bool:
+        """Return whether tensors on one of `devices` hold values that can be compared."""
+        return True
 
     def run(self, mode: str, function: Function, tensors: Sequence[Any]) -> list[Any]:
         """Call a function in one of the modes.

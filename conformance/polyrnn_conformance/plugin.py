@@ -13,14 +13,23 @@ from typing import Any, NamedTuple
 import pytest
 
 from polyrnn import Backend, registry
+from polyrnn_conformance.combinations import rows_of
 from polyrnn_conformance.harness import Harness
 from polyrnn_conformance.rows import Row
-from polyrnn_conformance.selecting import Selection, pairs, reason_to_leave_out
+from polyrnn_conformance.selecting import Selection, no_gradients, pairs, reason_to_leave_out
 from polyrnn_conformance.subject import Subject
 from polyrnn_conformance.trees import Pair
 
 PROFILES = {"ci": (100, 15), "nightly": (2000, 100)}
 """How many random calls are drawn, in the first mode and in each of the others."""
+
+
+class CombinationBatch(NamedTuple):
+    """Some of the calls in which all combinations of a few levels occur."""
+
+    mode: str
+    rows: tuple[dict[str, str], ...]
+    start: int
 
 
 class RandomBatch(NamedTuple):
@@ -39,6 +48,7 @@ class Run:
         subject: The backend under test.
         modes: The modes of its harness that are run.
         random_calls: How many random calls are drawn in the first mode, and in the others.
+        strength: How many levels meet in all combinations in every mode; `None` as is usual.
         left_out: How many cases are left out, by reason; 0 stands for all of a kind that
             cannot be counted, such as those of a mode that there is not.
         left_out_rules: The same by the rules that they are of.
@@ -47,12 +57,16 @@ class Run:
     subject: Subject
     modes: tuple[str, ...]
     random_calls: tuple[int, int]
+    strength: int | None = None
     left_out: Counter[str] = field(default_factory=Counter)
     left_out_rules: Counter[str] = field(default_factory=Counter)
 
 
 LARGEST_BATCH = 100
 """How many random calls one test makes at most."""
+
+COMBINATIONS_AT_ONCE = 12
+"""How many combinations one test tries at most."""
 
 RUN = pytest.StashKey[Run]()
 
@@ -88,6 +102,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="draw this many random calls in each mode, whatever the profile says",
     )
     group.addoption(
+        "--polyrnn-strength",
+        type=int,
+        choices=(1, 2, 3),
+        help="try all combinations of this many things that a call may have, in each mode",
+    )
+    group.addoption(
         "--polyrnn-modes",
         metavar="MODE,...",
         help="the modes of the harness to run (default: all)",
@@ -120,7 +140,10 @@ def _make_run(config: pytest.Config) -> Run:
     if count is not None and count < 1:
         raise pytest.UsageError(f"--polyrnn-random-calls: expected 1 or more, got {count}")
     counts = PROFILES[config.getoption("--polyrnn-profile")] if count is None else (count, count)
-    run = Run(subject, modes, counts)
+    strength = config.getoption("--polyrnn-strength")
+    if strength is None and config.getoption("--polyrnn-profile") == "nightly":
+        strength = 3
+    run = Run(subject, modes, counts, strength)
     for capability, sentence in harness.limitations.items():
         run.left_out[f"{capability}: {sentence}"] = 0
     for mode in harness.modes:
@@ -189,9 +212,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = [f"{row.name}-{mode}" for row, mode in chosen]
         metafunc.parametrize(("row", "mode"), chosen, ids=names)
     elif "random_batch" in metafunc.fixturenames:
-        batches = _random_batches(metafunc.config.stash[RUN])
+        random_batches = _random_batches(metafunc.config.stash[RUN])
+        names = [f"{batch.mode}-{batch.start}" for batch in random_batches]
+        metafunc.parametrize("random_batch", random_batches, ids=names)
+
+    elif "combination_batch" in metafunc.fixturenames:
+        differentiated = hasattr(metafunc.function, "polyrnn_differentiates")
+        batches = _combination_batches(metafunc.config.stash[RUN], differentiated=differentiated)
         names = [f"{batch.mode}-{batch.start}" for batch in batches]
-        metafunc.parametrize("random_batch", batches, ids=names)
+        metafunc.parametrize("combination_batch", batches, ids=names)
+
+
+def _combination_batches(run: Run, *, differentiated: bool) -> list[CombinationBatch]:
+    """Share the combinations out among tests small enough to run side by side."""
+    harness, size = run.subject.harness, COMBINATIONS_AT_ONCE
+    batches = []
+    for mode in run.modes:
+        # Where the step is traced each call takes long.
+        is_traced = harness.step_calls(mode) != "each"
+        strength = run.strength or (2 if is_traced else 3)
+        rows = rows_of(
+            harness.dtypes,
+            strength,
+            unrolls=mode not in harness.unknown_shape_modes,
+            differentiated=differentiated,
+            fewer=is_traced and differentiated and run.strength is None,
+        )
+        batches += [
+            CombinationBatch(mode, rows[start : start + size], start)
+            for start in range(0, len(rows), size)
+        ]
+    return batches
 
 
 def _random_batches(run: Run) -> list[RandomBatch]:
@@ -227,6 +278,9 @@ def _annotate(item: pytest.Item, run: Run) -> str | None:
     """Note the rules of a row in the reports; say why it is left out, if it is."""
     function: Any = getattr(item, "function", None)
     selection = getattr(function, "polyrnn_selection", None)
+    if hasattr(function, "polyrnn_differentiates"):
+        item.user_properties.append((RULES, ""))
+        return no_gradients(run.subject)
     if not isinstance(selection, Selection):
         return None
     assert isinstance(item, pytest.Function)

@@ -36,12 +36,13 @@ class RandomCall:
             where it has one.
         states_as: What holds the states: ``"list"``, ``"tuple"`` or ``"bare"``.
         constants: The constants, or `None`.
-        outputs: The nest of outputs.
+        outputs: The nest of outputs, or `FIRST_STATE`.
         returned_as: How the step returns the states: ``"list"``, ``"tuple"`` or ``"bare"``.
         mask: The mask as rows of booleans, or `None`.
         mask_as: Its dtype, its rank and what holds it: ``"tensor"``, ``"numpy"``, ``"list"``.
         lengths: The lengths, one for all, or `None`.
         lengths_as: What holds them: ``"tensor"``, ``"numpy"``, ``"list"``, ``"int"``.
+        lengths_dtype: Their dtype.
         on_host: Which arguments are NumPy arrays instead of tensors.
         borrows: Whether those that are bfloat16 are, too.
         padding: What stands in masked floating-point inputs.
@@ -60,6 +61,7 @@ class RandomCall:
     mask_as: tuple[str, int, str]
     lengths: tuple[int, ...] | int | None
     lengths_as: str
+    lengths_dtype: str = "int32"
     on_host: frozenset[str]
     borrows: bool
     padding: float
@@ -126,7 +128,7 @@ class RandomCall:
             return None
         if self.lengths_as == "int":
             return self.lengths
-        return _held(np.array(self.lengths, "int32"), self.lengths_as)
+        return _held(np.array(self.lengths, self.lengths_dtype), self.lengths_as)
 
     def _hosted(self, argument: str, tree: Any) -> Any:
         if argument not in self.on_host:

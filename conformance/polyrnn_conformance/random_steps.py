@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from polyrnn_conformance.calls import StepMaker, array_of
-from polyrnn_conformance.trees import filled, leaves_of
+from polyrnn_conformance.trees import DisagreementError, filled, leaves_of, skeleton
+
+FIRST_STATE = "the first new state"
+"""Stands for the nest of outputs of a step that puts out its first state, as it is."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def mixing_weights(states: Any, outputs: Any) -> tuple[Any, ...]:
     """Make what the step closes over: two bases and a factor for each leaf it gives."""
     return tuple(
         array
-        for position, leaf in enumerate(leaves_of([list(states), outputs]))
+        for position, leaf in enumerate(_made_by_step(states, outputs))
         for array in (
             values_of(leaf.axes, leaf.dtype, position),
             values_of(leaf.axes, leaf.dtype, position + 1),
@@ -68,17 +71,20 @@ def mixing_step(
         inputs: The nest of inputs, with a `Leaf` for each tensor.
         states: The states.
         constants: The constants.
-        outputs: The nest of outputs.
+        outputs: The nest of outputs, or `FIRST_STATE`.
         returned_as: How it returns the states: ``"list"``, ``"tuple"`` or ``"bare"``.
     """
     entries = [] if constants is None else constants
     entries = list(entries) if isinstance(entries, list | tuple) else [entries]
     given = [*leaves_of(inputs), *leaves_of(entries)]
     held = leaves_of(list(states))
-    wanted = leaves_of([list(states), outputs])
+    wanted = _made_by_step(states, outputs)
+    forms = skeleton([inputs, [*states, *entries]])
 
     def make(xp: Any, *weights: Any) -> Any:
         def step(x: Any, handed: list[Any]) -> tuple[Any, Any]:
+            if type(handed) is not list or skeleton([x, handed]) != forms:
+                raise DisagreementError(f"the step was given {skeleton([x, handed])}")
             old, fixed = handed[: len(states)], handed[len(states) :]
             sources = [
                 _Source(*source, position, position < len(given))
@@ -97,12 +103,17 @@ def mixing_step(
                 ]
             )
             new = filled(list(states), results)
-            output = filled(outputs, results)
+            output = new[0] if outputs is FIRST_STATE else filled(outputs, results)
             return output, held_by(returned_as, new)
 
         return step
 
     return make
+
+
+def _made_by_step(states: Any, outputs: Any) -> list[Leaf]:
+    made: list[Leaf] = leaves_of([list(states), [] if outputs is FIRST_STATE else outputs])
+    return made
 
 
 def held_by(holder: str, states: list[Any]) -> Any:

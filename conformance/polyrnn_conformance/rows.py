@@ -54,11 +54,13 @@ class ErrorCase(Row):
     Args:
         call: The call.
         error: The exact type of the error.
-        text: All of its text. ``<backend>`` stands for the name of the backend and
-            ``<choice>`` for what chose it.
+        text: All of its text. ``<backend>`` stands for the name of the backend,
+            ``<backends>`` for those of all that are installed, and ``<choice>`` for what chose
+            it.
         by_the_step: The fault is what the step returns, so that the step is called;
             all other faults are found before.
         by_values: The fault is what a NumPy array holds.
+        every_mode: Run it in every mode, not in the first alone.
     """
 
     call: Call
@@ -66,6 +68,7 @@ class ErrorCase(Row):
     text: str
     by_the_step: bool = False
     by_values: bool = False
+    every_mode: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +81,14 @@ class Check(Row):
         every_mode: Run it in every mode, not in the first alone.
         needs_name: Needs a backend that is installed under a name.
         needs_own_tensors: Needs a framework that has a type of tensor of its own.
+        needs_devices: Needs a harness that names two devices.
     """
 
     check: "Callable[[Subject, str], None]"
     every_mode: bool = False
     needs_name: bool = False
     needs_own_tensors: bool = False
+    needs_devices: bool = False
 
 
 def dtypes_of(call: Call) -> set[str]:

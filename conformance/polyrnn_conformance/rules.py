@@ -153,5 +153,12 @@ RULES: dict[int, Rule] = {
         "Importing polyrnn imports no framework, and choosing one imports that one only. A name "
         "that is unknown, not installed or broken says so in its own way.",
     ),
+    28: Rule(
+        TENSORS,
+        "what is no tensor",
+        "What is no tensor of an installed backend, no plain NumPy array, number or list of "
+        "numbers is a `TypeError` that names the argument and the type. It is never made a tensor "
+        "in silence, which would lose its gradients.",
+    ),
 }
 """All rules, by number."""

@@ -38,6 +38,12 @@ def over(rows: Iterable[Row], *, differentiates: bool = False) -> Callable[[Test
     return mark
 
 
+def differentiating(test: Test) -> Test:
+    """Mark a test that has no rows as one that needs gradients."""
+    test.__dict__["polyrnn_differentiates"] = True
+    return test
+
+
 def pairs(selection: Selection, subject: Subject, modes: tuple[str, ...]) -> list[tuple[Row, str]]:
     """List the rows with the modes in which each has a meaning."""
     return [
@@ -50,7 +56,7 @@ def pairs(selection: Selection, subject: Subject, modes: tuple[str, ...]) -> lis
 
 def _has_meaning(selection: Selection, row: Row, subject: Subject, mode: str) -> bool:
     harness = subject.harness
-    if isinstance(row, Case | Check) and not row.every_mode:
+    if isinstance(row, Case | ErrorCase | Check) and not row.every_mode:
         return mode == harness.modes[0]
     if isinstance(row, ErrorCase) and row.by_values and mode in harness.traced_array_modes:
         return False
@@ -67,7 +73,7 @@ def reason_to_leave_out(selection: Selection, row: Row, subject: Subject) -> str
     """Say why a backend cannot run a row; `None` where it can."""
     harness = subject.harness
     if selection.differentiates and "gradients" in harness.limitations:
-        return f"gradients: {harness.limitations['gradients']}"
+        return no_gradients(subject)
     if isinstance(row, Case | ErrorCase):
         missing = sorted(dtypes_of(row.call) - set(harness.dtypes))
         if missing:
@@ -75,6 +81,14 @@ def reason_to_leave_out(selection: Selection, row: Row, subject: Subject) -> str
     if isinstance(row, Check):
         if row.needs_name and subject.name is None:
             return "names: the backend is tried as a class, not under an installed name."
+        if row.needs_devices and len(harness.devices) < 2:
+            return "devices: the harness names no second device."
         if row.needs_own_tensors and not subject.has_own_tensors:
             return "frameworks: NumPy arrays are neutral, and of no framework against another."
     return None
+
+
+def no_gradients(subject: Subject) -> str | None:
+    """Say why a backend has no gradients; `None` where it has them."""
+    sentence = subject.harness.limitations.get("gradients")
+    return None if sentence is None else f"gradients: {sentence}"

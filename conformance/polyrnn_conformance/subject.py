@@ -60,13 +60,21 @@ class Subject:
             raise DisagreementError(f"convert: made {made} of an array of {array.dtype.name}")
         return tensor
 
-    def run(self, call: Call, mode: str, counter: list[int] | None = None) -> Result:
+    def run(
+        self,
+        call: Call,
+        mode: str,
+        counter: list[int] | None = None,
+        shapes: list[Any] | None = None,
+    ) -> Result:
         """Run a call in one of the modes.
 
         Args:
             call: The call.
             mode: One of the modes of the harness.
             counter: Where given, gets one entry for each time the step is called.
+            shapes: Where given, gets the static shapes of the results, as they are known
+                where the call is made.
         """
         tree, arrays = _taken_apart(call)
         skeletons: list[Any] = []
@@ -74,6 +82,8 @@ class Subject:
         def function(*tensors: Any) -> list[Any]:
             result = self._rnn(call, filled(tree, _given(tree, tensors)), counter)
             skeletons.append(skeleton(result))
+            if shapes is not None:
+                shapes.append(tuple([self.backend.shape(leaf) for leaf in leaves_of(result)]))
             return leaves_of(result)
 
         leaves = self.harness.run(mode, function, [self.tensor(array) for array in arrays])

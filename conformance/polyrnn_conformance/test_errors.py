@@ -2,6 +2,7 @@
 
 import pytest
 
+from polyrnn import registry
 from polyrnn_conformance.cases import ERROR_CASES
 from polyrnn_conformance.rows import ErrorCase
 from polyrnn_conformance.selecting import over
@@ -14,7 +15,8 @@ def test_error(subject: Subject, row: ErrorCase, mode: str) -> None:
     step_calls: list[int] = []
     with pytest.raises(row.error) as caught:
         subject.run(row.call, mode, step_calls)
-    text = row.text.replace("<backend>", subject.called)
+    backends = ", ".join(registry.installed().names())
+    text = row.text.replace("<backend>", subject.called).replace("<backends>", backends)
     if mode == subject.harness.modes[0]:
         assert type(caught.value) is row.error
         assert str(caught.value) == text

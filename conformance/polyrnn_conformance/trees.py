@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class DisagreementError(AssertionError):
+    """The backend and the reference differ."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """A node that is none of Python's containers; the harness registers it."""

@@ -11,7 +11,7 @@ from rich.text import Text
 from polyrnn import __version__, registry, selection
 from polyrnn.cli.terminal import console, print_items, print_json, print_table
 from polyrnn.errors import BackendBrokenError, BackendNotInstalledError, UnknownBackendError
-from polyrnn.registry import BackendStatus
+from polyrnn.statuses import BackendStatus, statuses
 
 STYLES = {"installed": "green", "missing": "dim", "broken": "red", "shadowed": "yellow"}
 
@@ -22,12 +22,12 @@ STYLES = {"installed": "green", "missing": "dim", "broken": "red", "shadowed": "
 def backends(devices: bool, as_json: bool) -> None:
     """List the backends, and how to get what is missing.
 
-    Tells which backend is chosen at the moment, and by what. Frameworks are looked up, not
-    imported, unless --devices asks for what only an import can tell.
+    The list also shows which backend is chosen at the moment, and by what. No framework is
+    imported, unless --devices asks for the devices, which takes an import.
     """
     known = registry.installed()
     found = _import_all(known) if devices else {}
-    rows = [_describe(known, status, found) for status in known.statuses()]
+    rows = [_describe(known, status, found) for status in statuses(known)]
     chosen = _chosen(known, rows)
     if as_json:
         versions = {"polyrnn": __version__, "python": platform.python_version()}
@@ -97,9 +97,9 @@ def _print(rows: list[dict[str, Any]], chosen: dict[str, str], devices: bool) ->
     if missing:
         to.print("\nTo install what is missing:")
         print_items(to, [row["install"] for row in missing])
-    problems = [row for row in rows if row["state"] in ("broken", "shadowed")]
+    problems = [row for row in rows if row["problem"] and row["state"] != "missing"]
     if problems:
-        to.print("\nOut of order, which harms no other backend:")
+        to.print("\nBroken or shadowed (other backends are unaffected):")
         print_items(
             to, [f"{row['name']} ({row['distribution']}): {row['problem']}" for row in problems]
         )

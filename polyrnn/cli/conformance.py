@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from polyrnn import __version__, registry
+from polyrnn import __version__, backends, registry
 from polyrnn.cli.terminal import console, print_items, print_json, print_table
 
 if TYPE_CHECKING:
@@ -181,5 +181,4 @@ def _verdict(name: str, status: int, seconds: float, outcome: "Outcome") -> str:
 
 
 def _version(name: str) -> str | None:
-    statuses = registry.installed().statuses()
-    return next((status.version for status in statuses if status.name == name), None)
+    return next((status.version for status in backends() if status.name == name), None)

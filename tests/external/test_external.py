@@ -1,4 +1,4 @@
-"""Backends of others, installed beside polyrnn: one that works, one broken, one that usurps."""
+"""Backends of others, installed beside polyrnn: one that works, and several that are wrong."""
 
 import json
 import subprocess
@@ -20,6 +20,16 @@ EXPECTED = {
     ("broken", "polyrnn-broken 1.0"): (
         "broken",
         "its plug-in 'polyrnn_broken' fails with RuntimeError: this plug-in fails on purpose",
+    ),
+    ("claims", "polyrnn-claims 1.0"): (
+        "installed",
+        "the tensors of array_api_strict choose the backend 'array-api-strict' of "
+        "polyrnn-array-api-strict 1.0, and this one only by its name; the tensors of torch choose "
+        f"the backend 'torch' of polyrnn {polyrnn.__version__}, and this one only by its name",
+    ),
+    ("exits", "polyrnn-exits 1.0"): (
+        "broken",
+        "its plug-in 'polyrnn_exits' fails with SystemExit: this plug-in exits on purpose",
     ),
     ("numpy", f"polyrnn {polyrnn.__version__}"): ("installed", ""),
     ("numpy", "polyrnn-taken 1.0"): (

@@ -197,14 +197,14 @@ OTHERS = [
         "One tensor is handed out as two states.",
         "writing-state-returned-twice",
         NumpyBackend,
-        "writing",
+        "sharing",
         lambda right: property(lambda self: right.fget(self)._replace(hand_out=None)),
     ),
     (
         "A step may write into constants.",
         "writing-constant",
         NumpyBackend,
-        "writing",
+        "sharing",
         lambda right: property(lambda self: right.fget(self)._replace(read_only=lambda x: x)),
     ),
     (

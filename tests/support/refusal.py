@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 import polyrnn
+from polyrnn.registry import installed
+
+UNKNOWN = f"which no installed backend knows (there are {', '.join(installed().names())})"
+"""What is said of a value whose type no backend knows."""
 
 BATCH, TIME, WIDTH = 2, 3, 4
 

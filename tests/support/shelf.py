@@ -6,7 +6,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from polyrnn.registry import BackendStatus, Registry
+from polyrnn.registry import Registry
+from polyrnn.statuses import BackendStatus, statuses
 
 FRAMEWORK = """
 from wrapped import WrappedArray
@@ -101,5 +102,5 @@ class Shelf:
 
 def status(registry: Registry, name: str) -> BackendStatus:
     """Give the only status of a name."""
-    (found,) = (entry for entry in registry.statuses() if entry.name == name)
+    (found,) = (entry for entry in statuses(registry) if entry.name == name)
     return found

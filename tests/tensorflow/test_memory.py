@@ -26,7 +26,7 @@ def shares_memory(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("shape", [(), (8,), (8, 16)], ids=str)
 def test_eagerly_a_copy_has_memory_of_its_own(shape: tuple[int, ...]) -> None:
     stacked = tf.random.normal((64, *shape))
-    copied = TensorFlowBackend().copy(stacked[-1, ...])
+    copied = TensorFlowBackend().sharing.copy(stacked[-1, ...])
     np.testing.assert_array_equal(copied, stacked[-1])
     assert not shares_memory(copied, stacked)
 
@@ -40,7 +40,7 @@ def test_without_a_copy_the_memory_would_be_shared() -> None:
 @pytest.mark.parametrize("shape", [(), (2, 3), (2, 0), (0, 3)], ids=str)
 def test_a_copy_has_the_same_dtype_shape_and_values(dtype: str, shape: tuple[int, ...]) -> None:
     x = tf.cast(tf.ones(shape), dtype)
-    copied = TensorFlowBackend().copy(x)
+    copied = TensorFlowBackend().sharing.copy(x)
     assert copied.dtype == x.dtype
     assert copied.shape == x.shape
     assert bool(tf.reduce_all(copied == x))
@@ -52,15 +52,15 @@ def test_gradients_of_every_order_pass_through_a_copy() -> None:
         outer.watch(x)
         with tf.GradientTape() as inner:
             inner.watch(x)
-            y = TensorFlowBackend().copy(x) ** 3
-        slope = TensorFlowBackend().copy(inner.gradient(y, x))
+            y = TensorFlowBackend().sharing.copy(x) ** 3
+        slope = TensorFlowBackend().sharing.copy(inner.gradient(y, x))
     assert slope.numpy().tolist() == [3.0, 12.0]
     assert outer.gradient(slope, x).numpy().tolist() == [6.0, 12.0]
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
 def test_a_graph_copies_nothing(compiled: bool) -> None:
-    graph = tf.function(TensorFlowBackend().copy, jit_compile=compiled, autograph=False)
+    graph = tf.function(TensorFlowBackend().sharing.copy, jit_compile=compiled, autograph=False)
     concrete = graph.get_concrete_function(tf.TensorSpec((None, 3)))
     assert {operation.type for operation in concrete.graph.get_operations()} == {
         "Placeholder",

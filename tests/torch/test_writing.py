@@ -220,7 +220,7 @@ def test_exported_steps_may_write(strict: bool) -> None:
 
 def counted(x: Any) -> bool:
     """Return whether the backend sees that a tensor is written into."""
-    counts = TorchBackend().writing.counts
+    counts = TorchBackend().sharing.counts
     before = None if counts is None else counts([x])
     if counts is None or before is None:
         return False
@@ -259,6 +259,6 @@ def test_torch_counts_nothing_under_transformations() -> None:
 def test_writes_are_not_counted_where_they_are_compiled() -> None:
     @torch.compile(fullgraph=True, backend="eager")
     def count(x: Any) -> Any:
-        return x + (1 if TorchBackend().writing.counts is None else 2)
+        return x + (1 if TorchBackend().sharing.counts is None else 2)
 
     assert count(torch.ones(1)).item() == 2

@@ -1,18 +1,25 @@
 """The conformance table: every row that a backend has to pass, by topic."""
 
 from polyrnn_conformance.cases import (
+    blocks,
     calling,
     choosing,
+    contract,
+    devices,
     dtypes,
     empty,
+    extremes,
+    late,
     lengths,
     masking,
     nested_walks,
+    no_tensors,
     outputs,
     padding,
     pairs,
     refused_arguments,
     refused_steps,
+    shapes,
     structure,
     time,
     writing,
@@ -29,6 +36,8 @@ CASES: tuple[Case, ...] = (
     *pairs.ROWS,
     *dtypes.ROWS,
     *empty.ROWS,
+    *no_tensors.ROWS,
+    *extremes.ROWS,
 )
 """Calls whose results are compared with the reference."""
 
@@ -36,6 +45,8 @@ ERROR_CASES: tuple[ErrorCase, ...] = (
     *refused_arguments.ROWS,
     *refused_steps.ROWS,
     *lengths.ERRORS,
+    *no_tensors.ERRORS,
+    *extremes.ERRORS,
 )
 """Calls that are refused."""
 
@@ -45,6 +56,12 @@ CHECKS: tuple[Check, ...] = (
     *writing.ROWS,
     *lengths.CHECKS,
     *nested_walks.ROWS,
+    *blocks.ROWS,
+    *extremes.CHECKS,
+    *late.ROWS,
+    *devices.ROWS,
+    *contract.ROWS,
+    *shapes.ROWS,
 )
 """What is no single call."""
 

@@ -11,6 +11,7 @@ import numpy as np
 
 import polyrnn
 from polyrnn import registry
+from polyrnn.statuses import statuses
 from polyrnn_conformance.calls import wave
 from polyrnn_conformance.comparing import DisagreementError
 from polyrnn_conformance.rows import Check
@@ -126,9 +127,21 @@ def _unknown_name(subject: Subject, mode: str) -> None:
         raise DisagreementError(f"unknown name: {typed!r} was taken")
 
 
+def _exact_name(subject: Subject, mode: str) -> None:
+    for name in (f" {subject.name} ", f"{subject.name}\n", str(subject.name).upper()):
+        with _environment(name):
+            try:
+                _rnn(subject, mode, wave(2, 4, 3))
+            except ValueError as error:
+                if f"no backend is named {name!r}" in str(error):
+                    continue
+                raise DisagreementError(f"environment: got {error} for {name!r}") from error
+        raise DisagreementError(f"environment: {name!r} was taken")
+
+
 def _described(known: registry.Registry) -> list[str]:
     """Name the backends whose plug-ins can be imported; one that is broken harms no other."""
-    return [status.name for status in known.statuses() if status.state in ("installed", "missing")]
+    return [status.name for status in statuses(known) if status.state in ("installed", "missing")]
 
 
 def _foreign(subject: Subject) -> tuple[Any, str]:
@@ -273,6 +286,13 @@ ROWS = (
         rules=(21,),
         title="An unknown name is refused with the nearest and all that there are.",
         check=_unknown_name,
+        needs_name=True,
+    ),
+    Check(
+        name="refuses-inexact-name",
+        rules=(20, 21),
+        title="A name in the environment is taken as it stands, spaces and case included.",
+        check=_exact_name,
         needs_name=True,
     ),
     Check(

@@ -189,7 +189,8 @@ ERRORS = (
         "mask-of-objects",
         (11,),
         "A mask holds no objects.",
-        "mask: expected bool or numbers, got dtype object",
+        "mask: expected bool or numbers, got dtype object; pass numbers, such as "
+        "x.astype('float32')",
         mask=Host(np.ones((2, 4), object)),
     ),
 )

@@ -143,7 +143,8 @@ ROWS = (
         "inputs-text",
         (1, 16),
         "Text is no tensor.",
-        "inputs['a']: expected a tensor, got str, which cannot be made one of <backend>",
+        "inputs['a']: expected a tensor, got str, which no installed backend knows (there are "
+        "<backends>)",
         TypeError,
         inputs={"a": Host("text")},
     ),
@@ -151,8 +152,8 @@ ROWS = (
         "states-object",
         (2, 16),
         "What is no tensor of any framework is no state.",
-        "initial_states[1][0]: expected a tensor, got object, which cannot be made one of "
-        "<backend>",
+        "initial_states[1][0]: expected a tensor, got object, which no installed backend knows "
+        "(there are <backends>)",
         TypeError,
         initial_states=[S, [Host(object())]],
     ),
@@ -208,7 +209,7 @@ ROWS = (
         "mask-of-text",
         (11,),
         "A mask holds no text.",
-        "mask: expected bool or numbers, got dtype <U3",
+        "mask: expected bool or numbers, got dtype <U3; pass numbers, such as x.astype('float32')",
         mask=Host(np.full((2, 4), "yes")),
     ),
     _refused(

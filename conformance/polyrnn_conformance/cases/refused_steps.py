@@ -191,7 +191,8 @@ ROWS = (
     _refused(
         "text-for-state",
         "A state is a tensor.",
-        "state [0]: expected a tensor, got str, which cannot be made one of <backend>",
+        "state [0]: expected a tensor, got str, which no installed backend knows (there are "
+        "<backends>)",
         lambda x, states: (x, ["text"]),
         (5, 16),
         TypeError,
@@ -199,7 +200,8 @@ ROWS = (
     _refused(
         "text-for-output",
         "An output is a tensor.",
-        "output ['a']: expected a tensor, got str, which cannot be made one of <backend>",
+        "output ['a']: expected a tensor, got str, which no installed backend knows (there are "
+        "<backends>)",
         lambda x, states: ({"a": "text"}, [x]),
         (5, 16),
         TypeError,

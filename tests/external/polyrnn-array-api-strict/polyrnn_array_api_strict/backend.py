@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import array_api_strict as xp
 
 from polyrnn import Backend, python_loop
-from polyrnn.backend import Body, Carry, Writing
+from polyrnn.backend import Body, Carry, Sharing
 
 
 class StrictBackend(Backend):
@@ -25,19 +25,16 @@ class StrictBackend(Backend):
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
         walk = range(xs[0].shape[0])
-        steps = ([self.copy(x[t, ...]) for x in xs] for t in (reversed(walk) if reverse else walk))
+        steps = ([_copy(x[t, ...]) for x in xs] for t in (reversed(walk) if reverse else walk))
         return python_loop(body, carry, steps, xp.stack)
 
     def convert(self, value: Any, like: Any = None) -> Any:
         x = xp.asarray(value)
         return x if like is None else x.to_device(like.device)
 
-    def copy(self, x: Any) -> Any:
-        return xp.asarray(x, copy=True)
-
     @property
-    def writing(self) -> Writing:
-        return Writing(hand_out=lambda states: list(map(self.copy, states)))
+    def sharing(self) -> Sharing:
+        return Sharing(copy=_copy, hand_out=lambda states: list(map(_copy, states)))
 
     def nonzero(self, x: Any) -> Any:
         return x != xp.zeros_like(x)
@@ -60,3 +57,7 @@ class StrictBackend(Backend):
 
     def devices(self) -> list[str]:
         return [str(device) for device in xp.__array_namespace_info__().devices()]
+
+
+def _copy(x: Any) -> Any:
+    return xp.asarray(x, copy=True)

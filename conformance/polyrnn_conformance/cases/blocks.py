@@ -1,0 +1,105 @@
+"""Rules 7, 10 and 19: walks that end at, before and after the blocks in which backends loop."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.comparing import assert_agrees, assert_slope_agrees, expected_of
+from polyrnn_conformance.harness import Harness
+from polyrnn_conformance.rows import Check
+from polyrnn_conformance.steps import Step
+from polyrnn_conformance.subject import Subject
+
+USUAL_SIZES = (16, 32, 128, 256)
+"""Blocks that are tried in every mode that calls each step, whatever a harness names."""
+
+
+def fading_sum(xp: Any, factor: Any) -> Step:
+    """Add up the inputs, the older the less, so that each order gives other values."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0] * factor + x
+        return total + x, [total]
+
+    return step
+
+
+def lengths_of_time(harness: Harness, mode: str) -> list[int]:
+    """List the lengths of time axes around the blocks of a mode."""
+    sizes = set(harness.block_sizes.get(mode, ()))
+    if harness.step_calls(mode) == "each":
+        sizes.update(USUAL_SIZES)
+        return sorted({time for n in sizes for time in (n - 1, n, n + 1, 2 * n + 1) if time})
+    # What is traced may take seconds for each length.
+    return sorted({time for n in sizes for time in (n + 1, 2 * n + 1)})
+
+
+def _walks(**changes: Any) -> Callable[[Subject, str], None]:
+    is_masked = changes.pop("masked", "")
+
+    def check(subject: Subject, mode: str) -> None:
+        wide = "float64" if "float64" in subject.harness.dtypes else "float32"
+        for time in lengths_of_time(subject.harness, mode):
+            call = Call(
+                step=fading_sum,
+                weights=(np.asarray(0.75),),
+                inputs=wave(2, time, 1),
+                initial_states=[wave(2, 1, phase=1)],
+                mask=_gaps(time) if is_masked == "mask" else None,
+                input_length=np.array([max(0, time - 2), time]) if is_masked == "lengths" else None,
+                **changes,
+            ).in_dtype(wide)
+            assert_agrees(subject.run(call, mode), expected_of(call))
+            if "gradients" not in subject.harness.limitations:
+                assert_slope_agrees(call, subject.gradients(call, mode))
+
+    return check
+
+
+def _gaps(time: int) -> Any:
+    # Long gaps, too: longer than the smallest block.
+    steps = np.arange(time)
+    return np.stack([steps % 3 != 1, (steps % 50 < 9) | (steps % 7 == 100)])
+
+
+def _row(name: str, title: str, **changes: Any) -> Check:
+    return Check(
+        name=f"blocks-{name}",
+        rules=(7, 10, 19),
+        title=title,
+        check=_walks(**changes),
+        every_mode=True,
+    )
+
+
+ROWS = (
+    _row("plain", "A walk may end anywhere in a block."),
+    _row("masked", "Masked outputs repeat across the ends of blocks.", masked="mask"),
+    _row(
+        "masked-backwards",
+        "Backwards, blocks and the steps in them come in the order of the walk.",
+        masked="mask",
+        go_backwards=True,
+    ),
+    _row(
+        "last-only-backwards",
+        "Backwards, the last output alone has the gradients of every block.",
+        go_backwards=True,
+        return_all_outputs=False,
+    ),
+    _row(
+        "lengths-last-only",
+        "Lengths reach across blocks where the last output alone is kept.",
+        masked="lengths",
+        return_all_outputs=False,
+        zero_output_for_mask=True,
+    ),
+    _row(
+        "lengths-backwards-time-major",
+        "Backwards and time first, lengths stay with their time steps in every block.",
+        masked="lengths",
+        go_backwards=True,
+    ),
+)

@@ -1,0 +1,132 @@
+"""Rules 11, 14 and 15: what the methods of a backend do with values at the ends of dtypes.
+
+The front end widens what it knows, so that a call may never show what a method does there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from polyrnn_conformance.calls import array_of, wave
+from polyrnn_conformance.comparing import DisagreementError
+from polyrnn_conformance.rows import Check
+from polyrnn_conformance.subject import Subject
+
+INTEGERS = {"int8": 127, "uint8": 255, "int32": 2**31 - 1, "int64": 2**63 - 1}
+"""The greatest values of dtypes of integers."""
+
+TRUE: dict[str, list[Any]] = {
+    "bool": [True],
+    "int8": [1, -1, -128],
+    "uint8": [1, 255, 128],
+    "int32": [1, 256, 2**30, -(2**31)],
+    "int64": [1, 2**32, 2**62, -(2**63)],
+    "float16": [6.2e-5, 0.5, np.nan, np.inf, -1.0],
+    "bfloat16": [1e-37, 0.5, np.nan, np.inf, -1.0],
+    "float32": [1.2e-38, 0.5, np.nan, np.inf, -1.0],
+    "float64": [2.3e-308, 1e-300, np.nan, -np.inf],
+    "complex64": [1j, -0.5j, 1e-37j, 1.0, complex(0, np.nan)],
+    "complex128": [1j, 1e-300j, 1.0, complex(0, np.inf)],
+}
+"""What is not zero, of each dtype; the smallest that a device need not make zero of."""
+
+
+def _compare(
+    subject: Subject,
+    mode: str,
+    what: str,
+    method: Callable[..., Any],
+    arrays: Sequence[Any],
+    expected: Any,
+) -> None:
+    tensors = [subject.tensor(array) for array in arrays]
+    (result,) = subject.harness.run(mode, lambda *given: [method(*given)], tensors)
+    found = subject.harness.to_numpy(result)
+    wanted = np.asarray(expected)
+    same = np.array_equal(found, wanted, equal_nan=wanted.dtype.kind == "f")
+    if found.dtype.kind != wanted.dtype.kind or not same:
+        raise DisagreementError(f"{what}: got {found.tolist()}, expected {wanted.tolist()}")
+
+
+def _nonzero(subject: Subject, mode: str) -> None:
+    for dtype in subject.harness.dtypes:
+        values = [0, *TRUE[dtype], 0]
+        array = array_of(np.array([values, values[::-1]]), dtype)
+        expected = [[index not in (0, len(values) - 1) for index in range(len(values))]] * 2
+        _compare(subject, mode, f"nonzero of {dtype}", subject.backend.nonzero, [array], expected)
+
+
+def _length_mask(subject: Subject, mode: str) -> None:
+    like, steps = wave(300, 3, 1), np.arange(300)[:, None]
+    for dtype, most in INTEGERS.items():
+        if dtype not in subject.harness.dtypes:
+            continue
+        for lengths in ([most, 3, 0], [min(most, 2**32 + 1), 100, 1]):
+            _compare(
+                subject,
+                mode,
+                f"length_mask of {lengths} of {dtype}",
+                subject.backend.length_mask,
+                [np.array(lengths, dtype), like],
+                [[bool(t < length) for length in lengths] for t in steps[:, 0].tolist()],
+            )
+
+
+def _take_first(subject: Subject, mode: str) -> None:
+    steps = np.arange(300)
+    mask = np.stack([steps % 300 == 299, steps >= 130, steps < 7, steps == 256], axis=1)
+    for reverse, expected in ((False, [299, 130, 0, 256]), (True, [299, 299, 6, 256])):
+        _compare(
+            subject,
+            mode,
+            f"take_first, reverse={reverse}",
+            lambda m, x, reverse=reverse: subject.backend.take_first(m, [x], reverse=reverse)[0],
+            [mask, np.repeat(steps[:, None], 4, axis=1).astype("int32")],
+            expected,
+        )
+
+
+def _select(subject: Subject, mode: str) -> None:
+    mask = np.array([True, False])
+    for dtype in ("float32", "float16", "float64"):
+        if dtype in subject.harness.dtypes:
+            x, y = np.array([[1.5, np.nan]] * 2, dtype), np.array([[np.inf, 2.0]] * 2, dtype)
+            for other in ([], [y]):
+                fallback = y if other else np.zeros_like(y)
+                _compare(
+                    subject,
+                    mode,
+                    f"select of {dtype}",
+                    subject.backend.select,
+                    [mask, x, *other],
+                    np.where(mask[:, None], x, fallback),
+                )
+
+
+def _forward_fill(subject: Subject, mode: str) -> None:
+    backend = subject.backend
+    x = wave(300, 2, 1)
+    steps = np.arange(300)
+    mask = np.stack([steps % 70 < 3, (steps < 5) | (steps > 290)], axis=1)
+    expected = x.copy()
+    for t in range(1, 300):
+        expected[t] = np.where(mask[t][:, None], x[t], expected[t - 1])
+
+    if mode == subject.harness.modes[0] and backend.forward_fill is not None:
+        _compare(subject, mode, "forward_fill", backend.forward_fill, [x, mask], expected)
+
+
+def _row(name: str, title: str, check: Callable[[Subject, str], None]) -> Check:
+    return Check(
+        name=f"contract-{name}", rules=(11, 14, 15), title=title, check=check, every_mode=True
+    )
+
+
+ROWS = (
+    _row("nonzero", "What is not zero counts as true, of every dtype.", _nonzero),
+    _row("length-mask", "Steps and lengths are compared whatever their dtypes.", _length_mask),
+    _row("take-first", "The first step that counts is found however late it is.", _take_first),
+    _row("select", "NaN and infinity reach nothing that does not select them.", _select),
+    _row("forward-fill", "Gaps are filled forward across every block.", _forward_fill),
+)

@@ -1,0 +1,118 @@
+"""Rules 6 and 18: a size that is known going in is known coming out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.comparing import DisagreementError, expected_of
+from polyrnn_conformance.rows import Check
+from polyrnn_conformance.steps import Step
+from polyrnn_conformance.subject import Subject
+from polyrnn_conformance.trees import Host
+
+NAMES = ("last output", "outputs", "state")
+
+
+def _through_a_product(xp: Any, kernel: Any) -> Step:
+    """Add up what a matrix makes of the inputs, so that output and state have other sizes."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        return xp.matmul(x, kernel), [states[0] + x]
+
+    return step
+
+
+PLAIN = Call(
+    step=_through_a_product,
+    weights=(wave(3, 5),),
+    inputs=wave(2, 4, 3),
+    initial_states=[wave(2, 3, phase=1)],
+)
+
+
+def _known(call: Call) -> Callable[[Subject, str], None]:
+    """Return a check of the static shapes of results, where a function finds them."""
+
+    def check(subject: Subject, mode: str) -> None:
+        forgets = mode in subject.harness.unknown_shape_modes
+        if forgets and call.unroll:
+            return  # It is refused for that.
+        found: list[tuple[tuple[Any, ...] | None, ...]] = []
+        subject.run(call, mode, shapes=found)
+        for name, leaf, shape in zip(NAMES, expected_of(call).leaves, found[-1], strict=True):
+            wanted: list[Any] = list(leaf.shape)
+            if forgets:
+                # Neither batch nor time, but for the one time step of a last output alone.
+                named = 2 if name == "outputs" else 1
+                one = named == 2 and not call.return_all_outputs
+                time = 0 if call.time_major else 1
+                wanted[:named] = [1 if one and axis == time else None for axis in range(named)]
+            if (
+                shape is None
+                or len(shape) != len(wanted)
+                or any(
+                    size is not None and size != known
+                    for size, known in zip(wanted, shape, strict=True)
+                )
+            ):
+                raise DisagreementError(f"{name}: got static shape {shape}, expected {wanted}")
+
+    return check
+
+
+_MASK = np.array([[True, False, True, True], [False, True, True, False]])
+
+_WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "last-only": {"return_all_outputs": False},
+    "backwards": {"go_backwards": True},
+    "masked": {"mask": _MASK},
+    "masked-last-only": {"mask": _MASK, "return_all_outputs": False, "go_backwards": True},
+    "masked-zeroed-time-major": {
+        "mask": _MASK.T,
+        "zero_output_for_mask": True,
+        "time_major": True,
+        "inputs": wave(4, 2, 3),
+    },
+    "lengths": {"input_length": np.array([2, 4], "int32")},
+    "unrolled": {"unroll": True},
+}
+
+
+def _known_by_one_leaf(subject: Subject, mode: str) -> None:
+    """Give one leaf that says batch and time, beside one that may not."""
+    call = replace(
+        PLAIN,
+        step=lambda xp, kernel: lambda x, states: (x[0], [states[0] + x[1]]),
+        inputs=[PLAIN.inputs, Host(PLAIN.inputs)],
+        initial_states=[Host(wave(2, 3))],
+        mask=Host(_MASK),
+    )
+    found: list[tuple[tuple[Any, ...] | None, ...]] = []
+    subject.run(call, mode, shapes=found)
+    if found[-1][2] != (2, 3):
+        raise DisagreementError(f"state: got static shape {found[-1][2]}, expected (2, 3)")
+
+
+ROWS = (
+    *(
+        Check(
+            name=f"static-shapes-{name}",
+            rules=(6, 18),
+            title="A size that is known going in is known coming out.",
+            check=_known(replace(PLAIN, **changes)),
+            every_mode=True,
+        )
+        for name, changes in _WAYS.items()
+    ),
+    Check(
+        name="static-shapes-of-a-state",
+        rules=(18,),
+        title="A state whose sizes are known keeps them beside inputs of unknown sizes.",
+        check=_known_by_one_leaf,
+        every_mode=True,
+    ),
+)

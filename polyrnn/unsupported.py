@@ -1,0 +1,114 @@
+"""What is no tensor that a backend computes with: why, and what to pass instead."""
+
+from typing import Any
+
+from polyrnn import registry
+
+NUMBER_KINDS = ("bool", "int", "uint", "float", "bfloat", "complex")
+"""How the names of those dtypes begin that hold numbers."""
+
+
+def kind_of(value: Any) -> str:
+    """Name the type of a value for an error."""
+    kind = type(value)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def is_array(value: Any) -> bool:
+    """Return whether a value of a type that NumPy defines is an array or a scalar."""
+    import numpy
+
+    return isinstance(value, (numpy.ndarray, numpy.generic))
+
+
+def holds_numbers(array: Any) -> bool:
+    """Return whether the dtype of a NumPy array is one of numbers or bool."""
+    # The name says the same in every byte order, and of a structured dtype only its size.
+    name: str = array.dtype.name
+    return name.startswith(NUMBER_KINDS)
+
+
+def not_numbers(dtype: Any) -> str:
+    """Return what to say of a NumPy array that holds neither numbers nor bool."""
+    if dtype.names:
+        advice = "pass a dict of its fields, {name: x[name] for name in x.dtype.names}"
+    elif dtype.kind in "mM":
+        advice = "pass numbers, such as x.astype('int64')"
+    else:
+        advice = "pass numbers, such as x.astype('float32')"
+    return f"expected bool or numbers, got dtype {dtype}; {advice}"
+
+
+def why_not_plain(array: Any) -> str | None:
+    """Return why a NumPy array is not computed with as it is, and what to pass instead.
+
+    Args:
+        array: An array of any type, or a scalar of NumPy.
+
+    Returns:
+        `None` for one of a type that means what its values say. Other subclasses of
+        `numpy.ndarray`, such as `numpy.memmap`, are taken as what they are.
+    """
+    import numpy
+
+    if isinstance(array, numpy.ma.MaskedArray):
+        return (
+            "its mask would be lost; pass x.filled(0), and where whole time steps are "
+            "masked mask=~numpy.ma.getmaskarray(x).any(axis=-1)"
+        )
+    if isinstance(array, numpy.matrix):
+        return "it has two axes whatever is done with it; pass numpy.asarray(x)"
+    return None
+
+
+def check_array(array: Any) -> None:
+    """Check that a NumPy array is plain and holds bool or numbers.
+
+    Raises:
+        TypeError: If it does not; says what to pass instead.
+    """
+    reason = why_not_plain(array)
+    if reason is None and not holds_numbers(array):
+        reason = not_numbers(array.dtype)
+    if reason is not None:
+        raise TypeError(reason)
+
+
+def is_symbolic(value: Any) -> bool:
+    """Return whether a value is a placeholder of Keras, which stands for no tensor of any kind."""
+    return type(value).__name__ == "KerasTensor"
+
+
+def of_no_backend(value: Any) -> str:
+    """Return what to say of a value whose type no installed backend knows."""
+    if isinstance(value, (list, tuple, dict)):
+        return f"expected a tensor or a list of numbers, got {kind_of(value)}"
+    kind = type(value)
+    names, advice = _known_to_registry(kind.__module__.partition(".")[0], kind.__name__)
+    return (
+        f"expected a tensor, got {kind_of(value)}, which no installed backend knows "
+        f"(there are {names}){advice}"
+    )
+
+
+@registry.constant_in_traces
+def _known_to_registry(module: str, name: str) -> tuple[str, str]:
+    """Return the names of all backends, and advice for a type of a library that has none."""
+    advice = ""
+    if module == "pandas":
+        advice = "; pass x.to_numpy()"
+    elif name == "KerasTensor":
+        advice = "; it has no values: call rnn in the call method of a Keras layer"
+    elif module == "keras" and name.endswith("Variable"):
+        advice = "; pass x.value"
+    return ", ".join(registry.installed().names()), advice
+
+
+def summary(error: BaseException) -> str:
+    """Return the type of an error and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
