@@ -330,7 +330,7 @@ class TestForeignTensors:
 
 class TestArraysOfNumPy:
     def test_may_be_of_a_class_that_changes_nothing(self, tmp_path: Path) -> None:
-        class Named(np.ndarray):  # type: ignore[type-arg]
+        class Named(np.ndarray):
             pass
 
         mapped = np.memmap(tmp_path / "x", X.dtype, "w+", shape=X.shape)
