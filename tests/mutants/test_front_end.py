@@ -10,7 +10,7 @@ import pytest
 from mutation import Mutant, assert_accepted, assert_rejected
 
 import polyrnn
-from polyrnn import masking, plan, recurrence, registry, stepping
+from polyrnn import masking, nests, plan, reading, recurrence, registry, stepping, unsupported
 from polyrnn_numpy.backend import NumpyBackend
 
 # Its stubs ask for nests of a type that is known.
@@ -234,6 +234,75 @@ OTHERS = [
         stepping.Step,
         "_check_batch",
         lambda _: lambda *arguments: None,
+    ),
+    (
+        "What NumPy can read is a tensor.",
+        "refuses-foreign-inputs",
+        reading.Reader,
+        "_check_convertible",
+        lambda _: lambda *arguments: None,
+    ),
+    (
+        "What NumPy can read is a tensor where a step puts it out.",
+        "refuses-foreign-output",
+        reading.Reader,
+        "_check_convertible",
+        lambda right: (
+            lambda self, value, where: (
+                None if where().startswith("output") else right(self, value, where)
+            )
+        ),
+    ),
+    (
+        "Masked arrays lose their masks.",
+        "refuses-masked-array-inputs",
+        NumpyBackend,
+        "native",
+        lambda _: lambda self, x: np.asarray(x),
+    ),
+    (
+        "A step may return a masked array.",
+        "refuses-masked-array-new-state",
+        stepping.Step,
+        "_hold_to",
+        lambda right: (
+            lambda self, leaves, *rest: right(self, [np.asarray(leaf) for leaf in leaves], *rest)
+        ),
+    ),
+    (
+        "Masks lose their masks.",
+        "refuses-masked-array-lengths",
+        masking,
+        "why_not_plain",
+        lambda _: lambda array: None,
+    ),
+    (
+        "Matrices are arrays.",
+        "refuses-matrix",
+        unsupported,
+        "why_not_plain",
+        lambda right: lambda array: None if isinstance(array, np.matrix) else right(array),
+    ),
+    (
+        "Objects are numbers.",
+        "refuses-inputs-of-objects",
+        unsupported,
+        "holds_numbers",
+        lambda right: lambda array: array.dtype == object or right(array),
+    ),
+    (
+        "Nests may have any number of levels.",
+        "refuses-deep-states",
+        nests,
+        "ends",
+        lambda _: lambda tree: True,
+    ),
+    (
+        "Nests have few levels.",
+        "deep-nest",
+        nests,
+        "MOST_LEVELS",
+        lambda _: 64,
     ),
     (
         "use_backend chooses nothing.",
