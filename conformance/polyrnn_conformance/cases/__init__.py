@@ -13,6 +13,7 @@ from polyrnn_conformance.cases import (
     lengths,
     masking,
     nested_walks,
+    occurring,
     outputs,
     padding,
     pairs,
@@ -57,6 +58,7 @@ CHECKS: tuple[Check, ...] = (
     *extremes.CHECKS,
     *late.ROWS,
     *devices.ROWS,
+    *occurring.ROWS,
     *contract.ROWS,
     *shapes.ROWS,
 )

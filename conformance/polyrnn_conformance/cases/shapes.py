@@ -45,8 +45,8 @@ def _known(call: Call) -> Callable[[Subject, str], None]:
             wanted: list[Any] = list(leaf.shape)
             if forgets:
                 # Neither batch nor time, but for the one time step of a last output alone.
-                named = 2 if name == "outputs" else 1
-                one = named == 2 and not call.return_all_outputs
+                named = 1 if name == "last output" else 2
+                one = name == "outputs" and not call.return_all_outputs
                 time = 0 if call.time_major else 1
                 wanted[:named] = [1 if one and axis == time else None for axis in range(named)]
             if shape is None or len(shape) != len(wanted) or any(
