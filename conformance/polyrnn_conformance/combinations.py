@@ -25,7 +25,7 @@ _MIXED = "mixed"
 """The level of dtype at which leaves that follow each other are integers and floats."""
 
 FACTORS: dict[str, tuple[str, ...]] = {
-    **{flag: ("no", "yes") for flag in FLAGS},
+    **dict.fromkeys(FLAGS, ("no", "yes")),
     "masking": ("none", "mask", "mask-rank-3", "lengths", "length", "both"),
     "pattern": ("right", "left", "gaps", "one-row", "all"),
     "held": ("tensor", "float-tensor", "int8-tensor", "numpy", "list"),
@@ -148,7 +148,7 @@ def call_of(row: Row, *, borrows: bool = True) -> RandomCall:
     masking, pattern = row["masking"], _valid(row["pattern"], batch, time)
     mask_dtype, lengths_dtype, holder = _HELD[row["held"]]
     hosted = row.get("on_host", "nothing")
-    lengths = {
+    lengths: dict[str, tuple[int, ...] | int] = {
         "lengths": tuple(map(sum, pattern)),
         "length": max(1, time - 1),
         # Beside a mask they decide nothing, and had better not say the same.
@@ -169,9 +169,7 @@ def call_of(row: Row, *, borrows: bool = True) -> RandomCall:
         lengths_as="int" if masking == "length" else holder,
         lengths_dtype=lengths_dtype,
         on_host=frozenset(
-            ("inputs", "initial_states", "constants")
-            if hosted == "all"
-            else {hosted} - {"nothing"}
+            ("inputs", "initial_states", "constants") if hosted == "all" else {hosted} - {"nothing"}
         ),
         borrows=borrows,
         padding=float(row["padding"]),

@@ -216,7 +216,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = [f"{batch.mode}-{batch.start}" for batch in random_batches]
         metafunc.parametrize("random_batch", random_batches, ids=names)
 
-
     elif "combination_batch" in metafunc.fixturenames:
         differentiated = hasattr(metafunc.function, "polyrnn_differentiates")
         batches = _combination_batches(metafunc.config.stash[RUN], differentiated=differentiated)

@@ -73,7 +73,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             text=True,
             check=False,
         )
-        left = {path.name for path in folder.iterdir()} - {"__pycache__", "report.xml", "crashed.xml"}
+        left = {path.name for path in folder.iterdir()} - {
+            "__pycache__",
+            "report.xml",
+            "crashed.xml",
+        }
         assert left == {*HOSTILE, "faulty.py", "crashing.py"}
         assert "\x1b" not in finished.stdout + finished.stderr
         return finished

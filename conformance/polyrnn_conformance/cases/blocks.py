@@ -37,7 +37,7 @@ def lengths_of_time(harness: Harness, mode: str) -> list[int]:
         sizes.update(USUAL_SIZES)
         return sorted({time for n in sizes for time in (n - 1, n, n + 1, 2 * n + 1) if time})
     # What is traced may take seconds for each length.
-    return sorted({time for n in sizes for time in (n + 1, 2 * n + 1)})
+    return sorted({2 * n + 1 for n in sizes})
 
 
 def _walks(**changes: Any) -> Callable[[Subject, str], None]:
@@ -50,7 +50,11 @@ def _walks(**changes: Any) -> Callable[[Subject, str], None]:
             lengths = np.array([max(0, time - 2), time]) if is_masked == "lengths" else None
             x = wave(2, time, 1)
             if is_masked:
-                valid = np.arange(time) < np.array([[max(0, time - 2)], [time]]) if mask is None else mask
+                valid = (
+                    np.arange(time) < np.array([[max(0, time - 2)], [time]])
+                    if mask is None
+                    else mask
+                )
                 x[~valid] = np.nan
             call = Call(
                 step=fading_sum,

@@ -85,9 +85,7 @@ def _converts(subject: Subject, mode: str) -> None:
                 raise DisagreementError(f"convert: {value!r} is on {found}, expected {device}")
 
 
-def _row(
-    name: str, title: str, placed: tuple[str, ...] = ON_DEVICE, **changes: Any
-) -> Check:
+def _row(name: str, title: str, placed: tuple[str, ...] = ON_DEVICE, **changes: Any) -> Check:
     return Check(
         name=f"devices-{name}",
         rules=(17,),

@@ -17,10 +17,10 @@ TIME, BATCH = 6, 3
 STEPS = np.arange(TIME)
 
 MASKS = {
-    "right": STEPS < np.array([[4], [6], [2]]),
-    "left": STEPS >= np.array([[2], [0], [5]]),
+    "right": np.array([[4], [6], [2]]) > STEPS,
+    "left": np.array([[2], [0], [5]]) <= STEPS,
     "gaps": np.array([STEPS % 3 == 1, STEPS % 2 == 0, (STEPS == 2) | (STEPS == 3)]),
-    "one-row": STEPS < np.array([[4], [0], [5]]),
+    "one-row": np.array([[4], [0], [5]]) > STEPS,
 }
 
 

@@ -49,9 +49,13 @@ def _known(call: Call) -> Callable[[Subject, str], None]:
                 one = name == "outputs" and not call.return_all_outputs
                 time = 0 if call.time_major else 1
                 wanted[:named] = [1 if one and axis == time else None for axis in range(named)]
-            if shape is None or len(shape) != len(wanted) or any(
-                size is not None and size != known
-                for size, known in zip(wanted, shape, strict=True)
+            if (
+                shape is None
+                or len(shape) != len(wanted)
+                or any(
+                    size is not None and size != known
+                    for size, known in zip(wanted, shape, strict=True)
+                )
             ):
                 raise DisagreementError(f"{name}: got static shape {shape}, expected {wanted}")
 
