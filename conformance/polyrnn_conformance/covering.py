@@ -48,9 +48,7 @@ def covering_rows(
 class _CoveringArray:
     """Adds the row that covers the most, greedily, until nothing is left to cover."""
 
-    def __init__(
-        self, factors: Levels, strength: int, excluded: list[tuple[Place, Place]]
-    ) -> None:
+    def __init__(self, factors: Levels, strength: int, excluded: list[tuple[Place, Place]]) -> None:
         self._sizes = [len(levels) for levels in factors.values()]
         self._forbidden = self._table_of(factors, excluded)
         self._groups = np.array(list(combinations(range(len(factors)), strength)))

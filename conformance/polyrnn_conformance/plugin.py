@@ -216,7 +216,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = [f"{batch.mode}-{batch.start}" for batch in random_batches]
         metafunc.parametrize("random_batch", random_batches, ids=names)
 
-
     elif "combination_batch" in metafunc.fixturenames:
         differentiated = hasattr(metafunc.function, "polyrnn_differentiates")
         batches = _combination_batches(metafunc.config.stash[RUN], differentiated=differentiated)
@@ -237,7 +236,7 @@ def _combination_batches(run: Run, *, differentiated: bool) -> list[CombinationB
             strength,
             unrolls=mode not in harness.unknown_shape_modes,
             differentiated=differentiated,
-            fewer=is_traced and differentiated and run.strength is None,
+            fewer=is_traced and run.strength is None,
         )
         batches += [
             CombinationBatch(mode, rows[start : start + size], start)

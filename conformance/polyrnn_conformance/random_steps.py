@@ -8,7 +8,6 @@ import numpy as np
 from polyrnn_conformance.calls import StepMaker, array_of
 from polyrnn_conformance.trees import DisagreementError, filled, leaves_of, skeleton
 
-
 FIRST_STATE = "the first new state"
 """Stands for the nest of outputs of a step that puts out its first state, as it is."""
 

@@ -117,7 +117,9 @@ def _beyond_32_bits(dtype: str, lengths: list[int]) -> Check:
     call = Call(step=count_and_echo, inputs=X, initial_states=[S])
 
     def check(subject: Subject, mode: str) -> None:
-        given = Call(step=call.step, inputs=X, initial_states=[S], input_length=np.array(lengths, dtype))
+        given = Call(
+            step=call.step, inputs=X, initial_states=[S], input_length=np.array(lengths, dtype)
+        )
         wanted = Call(step=call.step, inputs=X, initial_states=[S], input_length=np.array(clipped))
         if dtype not in subject.harness.dtypes:
             return

@@ -109,9 +109,7 @@ FAULTS: dict[str, tuple[str, Wrong]] = {
 }
 
 
-def _right_or_refused(
-    call: Call, text: str
-) -> Callable[[Subject, str], None]:
+def _right_or_refused(call: Call, text: str) -> Callable[[Subject, str], None]:
     """Return a check that a call is right, or refused in some words where there are any."""
 
     def check(subject: Subject, mode: str) -> None:
