@@ -99,11 +99,14 @@ def rnn(
 
     Raises:
         ValueError: If a shape or dtype is not as described, naming the argument and the
-            path of the leaf; if a mask is given without states; if `unroll` is set and the
+            path of the leaf; if a nest contains itself or has more than 128 levels; if a mask
+            is given without states; if `unroll` is set and the
             number of time steps is not static; if the step returns another number of
             states, another nest, shape or dtype than it was given, or writes into them.
-        TypeError: If an argument is of a wrong type, or a tensor belongs to another
-            framework than the backend.
+        TypeError: If an argument is of a wrong type; if a tensor belongs to another framework
+            than the backend, or to one that no installed backend knows; if it is no plain
+            tensor, such as a masked array of NumPy, a packed sequence or a sparse tensor. The
+            error says what to pass instead.
         UnknownBackendError: If the backend is not known.
         BackendNotInstalledError: If its framework is not installed.
         BackendBrokenError: If its framework cannot be imported.

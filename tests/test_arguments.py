@@ -1,11 +1,13 @@
 """Every error about an argument: its type, its whole text, and the path of the leaf."""
 
 from collections import namedtuple
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from refusal import BATCH, TIME, UNKNOWN, WIDTH, H, X, refused, step
+from wrapped import WrappedBackend
 
 import polyrnn
 
@@ -273,3 +275,81 @@ class TestBackendArgument:
         rnn: Any = polyrnn.rnn
         with pytest.raises(TypeError, match="positional argument"):
             rnn(step, X, [H], False, None, None, False, None, False, False, True, "numpy")
+
+
+class Foreign:
+    """A tensor of a library that has no backend."""
+
+    def __array__(self, *arguments: Any, **keywords: Any) -> Any:
+        return X
+
+
+class TestForeignTensors:
+    @pytest.mark.parametrize("argument", ["inputs", "mask", "input_length"])
+    def test_are_refused_without_a_choice_too(self, argument: str) -> None:
+        kind = f"{Foreign.__module__}.Foreign"
+        refused(
+            TypeError,
+            f"{argument}: expected a tensor, got {kind}, {UNKNOWN}",
+            **{argument: Foreign()},
+        )
+
+    def test_of_pandas_have_an_advice(self) -> None:
+        frame = type("DataFrame", (Foreign,), {"__module__": "pandas.core.frame"})
+        refused(
+            TypeError,
+            f"inputs: expected a tensor, got pandas.core.frame.DataFrame, {UNKNOWN}; pass "
+            "x.to_numpy()",
+            inputs=frame(),
+        )
+
+    def test_within_a_list_of_lengths(self) -> None:
+        refused(
+            TypeError,
+            "input_length: expected a tensor or a list of numbers, got list",
+            input_length=[Foreign(), 1],
+        )
+
+    def test_at_a_later_step(self) -> None:
+        outputs = iter([H, Foreign()])
+        with pytest.raises(TypeError, match=r"^output: expected a tensor, got .*Foreign, which no"):
+            polyrnn.rnn(lambda x, states: (next(outputs), states), X, [H])
+
+    def test_why_a_conversion_failed_is_said(self) -> None:
+        class Failing(WrappedBackend):
+            def convert(self, value: Any, like: Any = None) -> Any:
+                raise RuntimeError("there is no memory\nat all")
+
+        refused(
+            TypeError,
+            "inputs: expected a tensor, got numpy.ndarray, which cannot be made one of numpy: "
+            "RuntimeError: there is no memory",
+            backend=Failing(),
+        )
+
+
+class TestArraysOfNumPy:
+    def test_may_be_of_a_class_that_changes_nothing(self, tmp_path: Path) -> None:
+        class Named(np.ndarray):
+            pass
+
+        mapped = np.memmap(tmp_path / "x", X.dtype, "w+", shape=X.shape)
+        mapped[:] = X
+        for x in (mapped, X.view(Named), X.astype(">f4")):
+            _, outputs, _ = polyrnn.rnn(step, x, [H])
+            np.testing.assert_array_equal(np.asarray(outputs), X)
+
+    @pytest.mark.parametrize("nested", [False, True])
+    def test_are_not_masked_at_a_later_step(self, nested: bool) -> None:
+        outputs: Any = iter([H, np.ma.masked_array(H, mask=True)])
+
+        def put_out(x: Any, states: list[Any]) -> Any:
+            output = next(outputs)
+            return ([output] if nested else output), states
+
+        with pytest.raises(TypeError, match=r"^output.*: expected a plain tensor, got numpy\.ma"):
+            polyrnn.rnn(put_out, X, [H])
+
+    def test_of_masks_in_a_list_are_not_masked(self) -> None:
+        with pytest.raises(TypeError, match=r"^mask: expected a plain tensor, got numpy\.ma"):
+            polyrnn.rnn(step, X, [H], mask=[np.ma.masked_array([1, 1, 1], mask=True)] * BATCH)

@@ -25,6 +25,7 @@ class TensorFlowHarness(Harness):
 
     modes: ClassVar = ("eager", "function", "unknown", "xla")
     unknown_shape_modes: ClassVar = ("unknown",)
+    follows_devices: ClassVar = False
     block_sizes: ClassVar = {"eager": (BLOCK,)}
 
     def __init__(self, backend: Backend) -> None:

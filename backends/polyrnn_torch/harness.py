@@ -12,7 +12,7 @@ from polyrnn_torch.backend import TorchBackend
 from polyrnn_torch.eager_loop import SLICED_AT_ONCE
 
 STEPS_PER_ROUND = 2
-_FEW_STEPS = {"steps_per_round": STEPS_PER_ROUND, "longest_written_out": 2}
+_FEW_STEPS: dict[str, Any] = {"steps_per_round": STEPS_PER_ROUND, "longest_written_out": 2}
 
 
 class TorchHarness(Harness):

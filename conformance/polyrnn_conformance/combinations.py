@@ -71,14 +71,24 @@ masks none throughout; and only one state comes back bare.
 
 
 FEWER: dict[str, tuple[str, ...]] = {
-    "masking": ("none", "mask", "lengths"),
-    "states": ("list", "ragged", "counter", "none"),
-    "inputs": ("tensor", "node"),
+    "states": ("bare", "ranks", "ragged", "dict-of-one", "counter", "none"),
     "time": ("1", "5"),
     "batch": ("2",),
-    "padding": ("nan",),
 }
-"""Levels that are enough where gradients are traced, which takes a second for each call."""
+"""Levels that are enough where the step is traced, which takes long for each call."""
+
+FEWER_DIFFERENTIATED: dict[str, tuple[str, ...]] = {
+    **FEWER,
+    "masking": ("none", "mask", "lengths"),
+    "pattern": ("right", "gaps", "all"),
+    "held": ("tensor", "numpy"),
+    "padding": ("nan",),
+    "inputs": ("tensor", "node"),
+    "states": ("list", "ragged", "counter"),
+    "constants": ("none", "nested"),
+    "returned": ("list", "tuple"),
+}
+"""Levels that are enough where the gradient is traced, which takes longer still."""
 
 
 @cache
@@ -97,14 +107,16 @@ def rows_of(
         strength: How many levels a combination is of.
         unrolls: Some of the calls may be unrolled.
         differentiated: The calls are to be differentiated: all are of floats.
-        fewer: Leave out the levels that are not among `FEWER`.
+        fewer: Leave out levels, for what is traced.
     """
-    factors = factors_for(dtypes, unrolls, differentiated=differentiated)
-    return tuple(covering_rows(factors | FEWER if fewer else factors, strength, EXCLUDED))
+    factors = factors_for(dtypes, unrolls=unrolls, differentiated=differentiated)
+    if fewer:
+        factors |= FEWER_DIFFERENTIATED if differentiated else FEWER
+    return tuple(covering_rows(factors, strength, EXCLUDED))
 
 
 def factors_for(
-    dtypes: tuple[str, ...], unrolls: bool, *, differentiated: bool = False
+    dtypes: tuple[str, ...], *, unrolls: bool = True, differentiated: bool = False
 ) -> dict[str, tuple[str, ...]]:
     """Return the factors with the levels that a framework has; see `rows_of`."""
     factors = dict(FACTORS)
@@ -136,7 +148,7 @@ def call_of(row: Row, *, borrows: bool = True) -> RandomCall:
     masking, pattern = row["masking"], _valid(row["pattern"], batch, time)
     mask_dtype, lengths_dtype, holder = _HELD[row["held"]]
     hosted = row.get("on_host", "nothing")
-    lengths = {
+    lengths: dict[str, tuple[int, ...] | int] = {
         "lengths": tuple(map(sum, pattern)),
         "length": max(1, time - 1),
         # Beside a mask they decide nothing, and had better not say the same.

@@ -72,6 +72,9 @@ class Harness:
     One that holds no values, such as torch's ``meta``, is one too.
     """
 
+    follows_devices: ClassVar[bool] = True
+    """Whether the framework computes where the tensors are, and not where it is told to."""
+
     block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     """For each mode the numbers of time steps at which the backend changes how it loops.
 

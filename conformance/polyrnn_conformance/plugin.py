@@ -236,7 +236,7 @@ def _combination_batches(run: Run, *, differentiated: bool) -> list[CombinationB
             strength,
             unrolls=mode not in harness.unknown_shape_modes,
             differentiated=differentiated,
-            fewer=is_traced and differentiated and run.strength is None,
+            fewer=is_traced and run.strength is None,
         )
         batches += [
             CombinationBatch(mode, rows[start : start + size], start)

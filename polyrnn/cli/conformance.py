@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from polyrnn.cli.watching import Outcome
 
 NEEDED = ("pytest", "hypothesis", "ml_dtypes")
+RESTARTS = 100
+"""How many crashes of worker processes a run outlives."""
+
 COUNTS = ("passed", "failed", "left out")
 
 
@@ -34,6 +37,12 @@ COUNTS = ("passed", "failed", "left out")
     show_default=True,
     help="How many random calls to draw.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run the cases in N processes; a case that crashes its process fails, and no other.",
+)
 @click.option("--tracebacks", is_flag=True, help="Tell the whole story of each failure.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def conformance(
@@ -41,16 +50,18 @@ def conformance(
     pytest_arguments: tuple[str, ...],
     junit: str | None,
     profile: str,
+    workers: int | None,
     tracebacks: bool,
     as_json: bool,
 ) -> None:
     """Run the conformance suite on one backend.
 
     NAME is that of an installed backend, or package.module:Class where it has none yet.
-    What stands after -- goes to pytest: -k mask, -n 4, -x. The exit status is that of
+    What stands after -- goes to pytest: -k mask, -x. The exit status is that of
     pytest: 0 where the backend conforms, 1 where it does not.
     """
-    missing = [module for module in NEEDED if find_spec(module) is None]
+    needed = NEEDED if workers is None else (*NEEDED, "xdist")
+    missing = [module for module in needed if find_spec(module) is None]
     if missing:
         raise click.ClickException(
             f"the conformance suite needs {', '.join(missing)}; "
@@ -63,7 +74,10 @@ def conformance(
         except (ImportError, ValueError) as error:
             raise click.BadParameter(str(error), param_hint="NAME") from error
     start = time.perf_counter()
-    arguments = ["--polyrnn-backend", name, "--polyrnn-profile", profile, *pytest_arguments]
+    arguments = ["--polyrnn-backend", name, "--polyrnn-profile", profile]
+    if workers is not None:
+        arguments += _in_workers(workers)
+    arguments += pytest_arguments
     status, outcome = _run(name, [*arguments, *([f"--junit-xml={junit}"] if junit else [])])
     seconds = time.perf_counter() - start
     if as_json:
@@ -71,6 +85,14 @@ def conformance(
     else:
         _print(console(), name, status, seconds, outcome, tracebacks)
     sys.exit(status)
+
+
+def _in_workers(count: int) -> list[str]:
+    """Return the options of pytest-xdist, which starts a new worker for each that crashes."""
+    return [
+        *("-p", "xdist", "--numprocesses", str(count), "--dist", "worksteal"),
+        *("--max-worker-restart", str(RESTARTS)),
+    ]
 
 
 def _run(name: str, arguments: list[str]) -> tuple[int, "Outcome"]:

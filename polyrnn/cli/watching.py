@@ -125,7 +125,8 @@ class Watcher:
             self._fail(report)
         elif report.when == "call":
             self.outcome.count(_rules(report.user_properties), "passed")
-        if report.when == "call" or (report.when == "setup" and report.failed):
+        # Of a case that crashed its process there is one report, of no phase that pytest knows.
+        if report.when == "call" or (report.when != "teardown" and report.failed):
             self._meter.advance(report.failed)
 
     def _fail(self, report: pytest.CollectReport | pytest.TestReport) -> None:

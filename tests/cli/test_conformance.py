@@ -28,6 +28,24 @@ class Faulty(NumpyBackend):
         return super().loop(body, carry, xs, reverse=False, unroll=unroll)
 """
 
+CRASHING = """
+import os
+
+from polyrnn_numpy.backend import NumpyBackend
+
+
+class Crashing(NumpyBackend):
+    def transpose(self, x):
+        case = os.environ.get("PYTEST_CURRENT_TEST", "")
+        if "[inputs-tensor-eager]" in case:
+            os.abort()
+        if "[backwards-eager]" in case:
+            os._exit(0)
+        return super().transpose(x)
+"""
+
+CRASHED = ("test_case[inputs-tensor-eager]", "test_case[backwards-eager]")
+
 HOSTILE = {
     "pyproject.toml": '[tool.pytest.ini_options]\naddopts = ["--no-such-option"]\n',
     "conftest.py": "raise RuntimeError('the conftest of the project was imported')\n",
@@ -43,6 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     for name, text in HOSTILE.items():
         (folder / name).write_text(text)
     (folder / "faulty.py").write_text(FAULTY)
+    (folder / "crashing.py").write_text(CRASHING)
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,8 +73,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             text=True,
             check=False,
         )
-        left = {path.name for path in folder.iterdir()} - {"__pycache__", "report.xml"}
-        assert left == {*HOSTILE, "faulty.py"}
+        left = {path.name for path in folder.iterdir()} - {
+            "__pycache__",
+            "report.xml",
+            "crashed.xml",
+        }
+        assert left == {*HOSTILE, "faulty.py", "crashing.py"}
         assert "\x1b" not in finished.stdout + finished.stderr
         return finished
 
@@ -71,6 +94,17 @@ def right(run: Run) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def wrong(run: Run) -> subprocess.CompletedProcess[str]:
     return run("faulty:Faulty", "--json", "--", *QUICK)
+
+
+@pytest.fixture(scope="module")
+def crashed(run: Run) -> dict[str, Any]:
+    finished = run(
+        *("crashing:Crashing", "--workers", "2", "--json", "--junit", "crashed.xml"),
+        *("--", "-k", "test_case and (inputs or backwards)"),
+    )
+    assert finished.returncode == 1, finished.stderr
+    facts: dict[str, Any] = json.loads(finished.stdout)
+    return facts
 
 
 def rows(facts: dict[str, Any]) -> dict[int | None, dict[str, Any]]:
@@ -155,6 +189,42 @@ class TestWrong:
         line_of_the_suite = "assert_agrees(subject.run(row.call, mode)"
         assert line_of_the_suite not in run(*arguments).stdout
         assert line_of_the_suite in run("--tracebacks", *arguments).stdout
+
+
+class TestWorkers:
+    def test_a_case_that_crashes_its_process_is_named(self, crashed: dict[str, Any]) -> None:
+        messages = {failure["case"]: failure["message"] for failure in crashed["failures"]}
+        assert set(messages) == set(CRASHED)
+        assert all("crashed while running" in messages[case] for case in CRASHED)
+
+    def test_the_other_cases_run(self, crashed: dict[str, Any]) -> None:
+        assert crashed["failed"] == len(CRASHED)
+        assert crashed["passed"] > 5
+
+    def test_the_report_names_it(self, crashed: dict[str, Any], run: Run) -> None:
+        folder: Path = run.__dict__["folder"]
+        cases = list(ElementTree.parse(folder / "crashed.xml").iter("testcase"))
+        assert len(cases) == crashed["passed"] + crashed["failed"]
+        bad = {
+            str(case.get("name"))
+            for case in cases
+            if any(case.find(tag) is not None for tag in ("failure", "error"))
+        }
+        assert bad == set(CRASHED)
+
+    def test_all_is_counted_as_in_one_process(
+        self, right: subprocess.CompletedProcess[str], run: Run
+    ) -> None:
+        finished = run("numpy", "--workers", "2", "--json", "--", *QUICK)
+        one, two = json.loads(right.stdout), json.loads(finished.stdout)
+        for what in ("passed", "failed", "left_out", "reasons", "rules", "status"):
+            assert one[what] == two[what]
+
+    def test_without_xdist_it_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "xdist", None)
+        finished = CliRunner().invoke(group, ["conformance", "numpy", "--workers", "2"])
+        assert finished.exit_code == 1
+        assert "needs xdist; to get it" in finished.stderr
 
 
 class TestRefused:

@@ -9,7 +9,17 @@ import pytest
 from mutation import Mutant, assert_accepted, assert_rejected
 
 import polyrnn
-from polyrnn import mask_arguments, plan, reading, recurrence, registry, step_results, stepping
+from polyrnn import (
+    mask_arguments,
+    nests,
+    plan,
+    reading,
+    recurrence,
+    registry,
+    step_results,
+    stepping,
+    unsupported,
+)
 from polyrnn_numpy.backend import NumpyBackend
 
 SUITE = ("test_cases", "test_errors", "test_checks")
@@ -248,6 +258,75 @@ OTHERS = [
         step_results,
         "check_masked_output",
         lambda _: lambda *arguments: None,
+    ),
+    (
+        "What NumPy can read is a tensor.",
+        "refuses-foreign-inputs",
+        reading.Reader,
+        "_check_convertible",
+        lambda _: lambda *arguments: None,
+    ),
+    (
+        "What NumPy can read is a tensor where a step puts it out.",
+        "refuses-foreign-output",
+        reading.Reader,
+        "_check_convertible",
+        lambda right: (
+            lambda self, value, where: (
+                None if where().startswith("output") else right(self, value, where)
+            )
+        ),
+    ),
+    (
+        "Masked arrays lose their masks.",
+        "refuses-masked-array-inputs",
+        NumpyBackend,
+        "convert",
+        lambda _: lambda self, value, like=None: np.asarray(value),
+    ),
+    (
+        "A step may return a masked array.",
+        "refuses-masked-array-new-state",
+        step_results.StepResults,
+        "_checked",
+        lambda right: (
+            lambda self, leaves, *rest: right(self, [np.asarray(leaf) for leaf in leaves], *rest)
+        ),
+    ),
+    (
+        "Masks lose their masks.",
+        "refuses-masked-array-lengths",
+        mask_arguments,
+        "why_not_plain",
+        lambda _: lambda array: None,
+    ),
+    (
+        "Matrices are arrays.",
+        "refuses-matrix",
+        unsupported,
+        "why_not_plain",
+        lambda right: lambda array: None if isinstance(array, np.matrix) else right(array),
+    ),
+    (
+        "Objects are numbers.",
+        "refuses-inputs-of-objects",
+        unsupported,
+        "holds_numbers",
+        lambda right: lambda array: array.dtype == object or right(array),
+    ),
+    (
+        "Nests may have any number of levels.",
+        "refuses-deep-states",
+        nests,
+        "ends",
+        lambda _: lambda tree: True,
+    ),
+    (
+        "Nests have few levels.",
+        "deep-nest",
+        nests,
+        "MOST_LEVELS",
+        lambda _: 64,
     ),
     (
         "use_backend chooses nothing.",

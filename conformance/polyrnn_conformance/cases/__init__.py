@@ -14,6 +14,7 @@ from polyrnn_conformance.cases import (
     masking,
     nested_walks,
     no_tensors,
+    occurring,
     outputs,
     padding,
     pairs,
@@ -60,6 +61,7 @@ CHECKS: tuple[Check, ...] = (
     *extremes.CHECKS,
     *late.ROWS,
     *devices.ROWS,
+    *occurring.ROWS,
     *contract.ROWS,
     *shapes.ROWS,
 )

@@ -4,7 +4,7 @@ The front end widens what it knows, so that a call may never show what a method 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,89 +32,101 @@ TRUE: dict[str, list[Any]] = {
 """What is not zero, of each dtype; the smallest that a device need not make zero of."""
 
 
-def _compare(
-    subject: Subject,
-    mode: str,
-    what: str,
-    method: Callable[..., Any],
-    arrays: Sequence[Any],
-    expected: Any,
-) -> None:
-    tensors = [subject.tensor(array) for array in arrays]
-    (result,) = subject.harness.run(mode, lambda *given: [method(*given)], tensors)
-    found = subject.harness.to_numpy(result)
-    wanted = np.asarray(expected)
-    same = np.array_equal(found, wanted, equal_nan=wanted.dtype.kind == "f")
-    if found.dtype.kind != wanted.dtype.kind or not same:
-        raise DisagreementError(f"{what}: got {found.tolist()}, expected {wanted.tolist()}")
+class _Asked(NamedTuple):
+    """A call of a method, and what it has to return."""
+
+    what: str
+    method: Callable[..., Any]
+    arrays: Sequence[Any]
+    expected: Any
+
+
+def _compare(subject: Subject, mode: str, asked: Sequence[_Asked]) -> None:
+    """Ask everything in one function, for a compiler takes long for each."""
+    tensors = [subject.tensor(array) for one in asked for array in one.arrays]
+
+    def function(*given: Any) -> list[Any]:
+        results, start = [], 0
+        for _, method, arrays, _ in asked:
+            results.append(method(*given[start : start + len(arrays)]))
+            start += len(arrays)
+        return results
+
+    for one, result in zip(asked, subject.harness.run(mode, function, tensors), strict=True):
+        found, wanted = subject.harness.to_numpy(result), np.asarray(one.expected)
+        same = np.array_equal(found, wanted, equal_nan=wanted.dtype.kind == "f")
+        if (found.dtype.kind == "b") != (wanted.dtype.kind == "b") or not same:
+            raise DisagreementError(f"{one.what}: got {found.tolist()}, expected {wanted.tolist()}")
 
 
 def _nonzero(subject: Subject, mode: str) -> None:
+    asked = []
     for dtype in subject.harness.dtypes:
         values = [0, *TRUE[dtype], 0]
         array = array_of(np.array([values, values[::-1]]), dtype)
         expected = [[index not in (0, len(values) - 1) for index in range(len(values))]] * 2
-        _compare(subject, mode, f"nonzero of {dtype}", subject.backend.nonzero, [array], expected)
+        asked.append(_Asked(f"nonzero of {dtype}", subject.backend.nonzero, [array], expected))
+    _compare(subject, mode, asked)
 
 
 def _length_mask(subject: Subject, mode: str) -> None:
     like, steps = wave(300, 3, 1), np.arange(300)[:, None]
+    asked = []
     for dtype, most in INTEGERS.items():
-        if dtype not in subject.harness.dtypes:
-            continue
         for lengths in ([most, 3, 0], [min(most, 2**32 + 1), 100, 1]):
-            _compare(
-                subject,
-                mode,
-                f"length_mask of {lengths} of {dtype}",
-                subject.backend.length_mask,
-                [np.array(lengths, dtype), like],
-                [[bool(t < length) for length in lengths] for t in steps[:, 0].tolist()],
-            )
+            expected = [[t < length for length in lengths] for t in steps[:, 0].tolist()]
+            what = f"length_mask of {lengths} of {dtype}"
+            arrays = [np.array(lengths, dtype), like]
+            if dtype in subject.harness.dtypes:
+                asked.append(_Asked(what, subject.backend.length_mask, arrays, expected))
+    _compare(subject, mode, asked)
 
 
 def _take_first(subject: Subject, mode: str) -> None:
-    steps = np.arange(300)
+    steps, take_first = np.arange(300), subject.backend.take_first
     mask = np.stack([steps % 300 == 299, steps >= 130, steps < 7, steps == 256], axis=1)
-    for reverse, expected in ((False, [299, 130, 0, 256]), (True, [299, 299, 6, 256])):
-        _compare(
-            subject,
-            mode,
-            f"take_first, reverse={reverse}",
-            lambda m, x, reverse=reverse: subject.backend.take_first(m, [x], reverse=reverse)[0],
-            [mask, np.repeat(steps[:, None], 4, axis=1).astype("int32")],
-            expected,
-        )
+    numbers = np.repeat(steps[:, None], 4, axis=1).astype("int32")
+
+    def first(mask: Any, x: Any) -> Any:
+        return take_first(mask, [x])[0]
+
+    def last(mask: Any, x: Any) -> Any:
+        return take_first(mask, [x], reverse=True)[0]
+
+    _compare(
+        subject,
+        mode,
+        [
+            _Asked("take_first", first, [mask, numbers], [299, 130, 0, 256]),
+            _Asked("take_first, reverse=True", last, [mask, numbers], [299, 299, 6, 256]),
+        ],
+    )
 
 
 def _select(subject: Subject, mode: str) -> None:
     mask = np.array([True, False])
+    asked = []
     for dtype in ("float32", "float16", "float64"):
-        if dtype in subject.harness.dtypes:
-            x, y = np.array([[1.5, np.nan]] * 2, dtype), np.array([[np.inf, 2.0]] * 2, dtype)
-            for other in ([], [y]):
-                fallback = y if other else np.zeros_like(y)
-                _compare(
-                    subject,
-                    mode,
-                    f"select of {dtype}",
-                    subject.backend.select,
-                    [mask, x, *other],
-                    np.where(mask[:, None], x, fallback),
-                )
+        if dtype not in subject.harness.dtypes:
+            continue
+        x, y = np.array([[1.5, np.nan]] * 2, dtype), np.array([[np.inf, 2.0]] * 2, dtype)
+        for other, fallback in (([], np.zeros_like(y)), ([y], y)):
+            expected = np.where(mask[:, None], x, fallback)
+            what = f"select of {dtype}"
+            asked.append(_Asked(what, subject.backend.select, [mask, x, *other], expected))
+    _compare(subject, mode, asked)
 
 
 def _forward_fill(subject: Subject, mode: str) -> None:
-    backend = subject.backend
-    x = wave(300, 2, 1)
-    steps = np.arange(300)
+    forward_fill = subject.backend.forward_fill
+    if mode != subject.harness.modes[0] or forward_fill is None:
+        return
+    x, steps = wave(300, 2, 1), np.arange(300)
     mask = np.stack([steps % 70 < 3, (steps < 5) | (steps > 290)], axis=1)
     expected = x.copy()
     for t in range(1, 300):
         expected[t] = np.where(mask[t][:, None], x[t], expected[t - 1])
-
-    if mode == subject.harness.modes[0] and backend.forward_fill is not None:
-        _compare(subject, mode, "forward_fill", backend.forward_fill, [x, mask], expected)
+    _compare(subject, mode, [_Asked("forward_fill", forward_fill, [x, mask], expected)])
 
 
 def _row(name: str, title: str, check: Callable[[Subject, str], None]) -> Check:

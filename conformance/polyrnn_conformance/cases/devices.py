@@ -65,7 +65,7 @@ def _follows(call: Call, placed: tuple[str, ...]) -> Callable[[Subject, str], No
             result = polyrnn.rnn(step, backend=subject.choice, **given)
             leaves = leaves_of(result)
             found = [harness.device_of(leaf) for leaf in leaves]
-            if set(found) != {device}:
+            if harness.follows_devices and set(found) != {device}:
                 raise DisagreementError(f"results are on {found}, expected {device}")
             if harness.has_values(device):
                 arrays = [harness.to_numpy(leaf) for leaf in leaves]
@@ -73,6 +73,16 @@ def _follows(call: Call, placed: tuple[str, ...]) -> Callable[[Subject, str], No
                 assert_agrees(Result(skeleton(result), arrays, names), expected_of(call))
 
     return check
+
+
+def _converts(subject: Subject, mode: str) -> None:
+    harness, backend = subject.harness, subject.backend
+    for device in harness.devices:
+        like = harness.on_device(subject.tensor(wave(2, 3)), device)
+        for value in (MASK, LENGTHS, 2, 0.5, subject.tensor(MASK), subject.tensor(wave(3))):
+            found = harness.device_of(backend.convert(value, like))
+            if found != device:
+                raise DisagreementError(f"convert: {value!r} is on {found}, expected {device}")
 
 
 def _row(name: str, title: str, placed: tuple[str, ...] = ON_DEVICE, **changes: Any) -> Check:
@@ -109,6 +119,14 @@ _MASKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 ROWS = (
+    Check(
+        name="devices-of-what-is-converted",
+        rules=(16, 17),
+        title="What is converted is on the device of the tensor that it is to be like.",
+        check=_converts,
+        needs_own_tensors=True,
+        needs_devices=True,
+    ),
     _row("plain", "Results are on the device of the inputs."),
     *(
         _row(f"{name}{way}", title, **changes, **flags)
