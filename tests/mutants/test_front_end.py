@@ -120,6 +120,19 @@ def all_states_are_of_samples(right: Any) -> Any:
     return mutated
 
 
+def foreign(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a mutation of `convert` that treats arrays of a foreign byte order in another way."""
+
+    def mutate(right: Any) -> Any:
+        def mutated(self: Any, value: Any, like: Any = None) -> Any:
+            dtype = getattr(value, "dtype", None)
+            return change(value) if dtype is not None and not dtype.isnative else right(self, value)
+
+        return mutated
+
+    return mutate
+
+
 PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
     (
         "The mask says what not to count.",
@@ -373,23 +386,23 @@ OTHERS = [
     (
         "Arrays keep a foreign byte order.",
         "neutral-byte-order-float32",
-        reading,
-        "_neutral",
-        lambda _: lambda backend, value: value,
+        NumpyBackend,
+        "convert",
+        foreign(lambda value: value),
     ),
     (
         "Arrays have their bytes turned, and keep the dtype.",
         "neutral-byte-order-float32",
-        reading,
-        "_neutral",
-        lambda _: lambda backend, value: value if value.dtype.isnative else value.byteswap(),
+        NumpyBackend,
+        "convert",
+        foreign(lambda value: value.byteswap()),
     ),
     (
         "Arrays are read in the wrong byte order.",
         "neutral-byte-order-int32",
-        reading,
-        "_neutral",
-        lambda _: lambda backend, value: value.view(value.dtype.newbyteorder("=")),
+        NumpyBackend,
+        "convert",
+        foreign(lambda value: value.view(value.dtype.newbyteorder("="))),
     ),
     (
         "Lengths are not checked in tuples.",
