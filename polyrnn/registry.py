@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
@@ -27,15 +27,10 @@ from polyrnn.errors import (
     BackendNotInstalledError,
     UnknownBackendError,
 )
+from polyrnn.marks import constant_in_traces
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-before_calls: list[Callable[[], None]] = []
-"""Functions of backends to call before the arguments of a call are read, as plain Python also
-where torch.compile traces the call."""
 
 HOME = "polyrnn"
 """The distribution whose claim to a name goes before the claims of others."""
@@ -317,16 +312,6 @@ def _instantiate(reference: str) -> Backend:
 def installed() -> Registry:
     """Give the registry of what is installed, made at first use and then kept."""
     return Registry()
-
-
-def constant_in_traces(function: Function) -> Function:
-    """Mark a function that torch.compile calls as it traces, and whose result it keeps.
-
-    What is imported and what the surroundings say cannot be traced. The attribute
-    is how the mark is set without importing torch.
-    """
-    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
-    return function
 
 
 @constant_in_traces

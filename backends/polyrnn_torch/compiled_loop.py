@@ -18,7 +18,7 @@ from torch.fx.experimental.symbolic_shapes import has_static_value
 
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn.registry import constant_in_traces
+from polyrnn.marks import constant_in_traces
 from polyrnn_torch.eager_loop import copied_carry, copies, is_transformed
 
 

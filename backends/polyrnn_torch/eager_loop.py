@@ -14,7 +14,7 @@ import torch
 
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn.registry import constant_in_traces
+from polyrnn.marks import constant_in_traces
 
 
 def eager_loop(

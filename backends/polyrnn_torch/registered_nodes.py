@@ -9,7 +9,7 @@ from torch.utils import _pytree
 
 from polyrnn import nests
 from polyrnn.nests import paths, unflatten
-from polyrnn.registry import before_calls, constant_in_traces
+from polyrnn.marks import before_calls, constant_in_traces
 
 __all__ = ["flatten", "paths", "register_nodes", "unflatten"]
 
