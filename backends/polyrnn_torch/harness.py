@@ -10,6 +10,7 @@ import torch
 
 from polyrnn_conformance.harness import Capability, Function, Harness, StepCalls
 from polyrnn_torch.backend import TorchBackend
+from polyrnn_torch.internals import unsupported
 
 
 class TorchHarness(Harness):
@@ -64,7 +65,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         with mock.patch.multiple(TorchBackend, steps_per_round=2, longest_written_out=2):
             try:
                 return whole(*tensors)
-            except torch._dynamo.exc.Unsupported:
+            except unsupported():
                 # The compiler wraps also what the function itself raises. Allowed to give up
                 # compiling, it lets that through as it is.
                 broken(*tensors)
