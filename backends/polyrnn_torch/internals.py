@@ -97,6 +97,10 @@ scan: Any = None
 has_static_value: Any = None
 """Return whether a size is known where it is traced, once `can_scan` has found it."""
 
+_tracing_context: Any = None
+_tracer: Any = None
+"""Return what Dynamo traces with, and what it knows of it, once `can_scan` has found them."""
+
 ATTRIBUTES = {
     "torch._dynamo.symbolic_convert:InstructionTranslator.current_tx": (
         "output.side_effects",
@@ -116,14 +120,14 @@ def can_scan(in_dynamo: bool) -> bool:
     Args:
         in_dynamo: Whether it is Dynamo that traces.
     """
-    global scan, has_static_value
+    global scan, has_static_value, _tracing_context, _tracer
     if _missing_of_scan(in_dynamo):
         return False
-    scan, has_static_value, *_ = map(PRIVATE.find, PRIVATE.uses[SCAN])
+    scan, has_static_value, _tracing_context, _tracer, _ = map(PRIVATE.find, PRIVATE.uses[SCAN])
     variable = resolve("torch._dynamo.variables.higher_order_ops:ScanHigherOrderVariable")
     fallback = inspect.getattr_static(variable, "_ALLOW_FALLBACK_TO_EAGER")
     if isinstance(fallback, bool):
-        variable._ALLOW_FALLBACK_TO_EAGER = _FallbackToEager(fallback)
+        variable._ALLOW_FALLBACK_TO_EAGER = _FallbackToEager(fallback, _tracer)
     return True
 
 
@@ -155,10 +159,6 @@ def _missing_of_scan(in_dynamo: bool) -> list[str]:
     return missing
 
 
-def _tracer() -> Any:
-    return PRIVATE.find("torch._dynamo.symbolic_convert:InstructionTranslator.current_tx")()
-
-
 @constant_in_traces
 def allow_scalars() -> None:
     """Let Inductor read the number of the round, by which it takes the slices of a scan.
@@ -167,7 +167,7 @@ def allow_scalars() -> None:
     and Inductor fails on every scan for it. Where user code reads a scalar the graph still
     breaks, for the tracer itself does not go by this setting.
     """
-    symbols = PRIVATE.find("torch._guards:TracingContext.get")().fake_mode.shape_env
+    symbols = _tracing_context().fake_mode.shape_env
     symbols.settings = dataclasses.replace(symbols.settings, allow_scalar_outputs=True)
 
 
@@ -184,12 +184,13 @@ def let_break(allowed: bool) -> None:
 class _FallbackToEager:
     """Whether a scan falls back to an eager one: those of polyrnn do, others as torch says."""
 
-    def __init__(self, otherwise: bool) -> None:
+    def __init__(self, otherwise: bool, tracer: Callable[[], Any]) -> None:
         self.otherwise = otherwise
+        self.tracer = tracer
 
     def __get__(self, instance: Any, kind: type) -> bool:
         try:
-            tracer = _tracer()
+            tracer = self.tracer()
         except AttributeError:  # nothing is traced
             return self.otherwise
         lets_break = getattr(tracer.output, "polyrnn_lets_scans_break", False)

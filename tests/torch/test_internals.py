@@ -23,7 +23,10 @@ TIME = 40
 Missing = tuple[Any, Backend]
 
 
-@pytest.fixture(params=[ImportError, AttributeError])
+ERRORS: list[type[Exception]] = [ImportError, AttributeError]
+
+
+@pytest.fixture(params=ERRORS)
 def missing(name: str, request: pytest.FixtureRequest) -> Iterator[Missing]:
     """Give the private names and the backend as they are without a name."""
     with without("polyrnn_torch", name, request.param) as module:
@@ -119,31 +122,27 @@ def test_nests_of_python_are_nests(name: str, missing: Missing) -> None:
     assert torch.equal(found.right["kept"], torch.ones(2, 3))
 
 
-@each_name
-@pytest.mark.parametrize("missing", [AttributeError], indirect=True)
-@pytest.mark.filterwarnings("ignore:torch.compile is given every step:RuntimeWarning")
-@pytest.mark.parametrize("time", [4, TIME])
-def test_compiled_calls_are_right(name: str, missing: Missing, time: int) -> None:
-    _, backend = missing
+def call_compiled(backend: Any, time: int, trained: bool = False) -> None:
+    """Check the results of a compiled call."""
     inputs, weight, mask = data(time)
+    weight.requires_grad_(trained)
 
     def function(inputs: Any, weight: Any, mask: Any) -> list[Any]:
         return walk(backend, inputs, weight, mask)
 
     compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(
-        compiled(inputs, weight, mask), walk("torch", inputs, weight, mask), rtol=1e-5, atol=1e-6
-    )
+    found, expected = compiled(inputs, weight, mask), walk("torch", inputs, weight, mask)
+    torch.testing.assert_close(found, expected)
+    if trained:
+        totals = [results[1].square().sum() for results in (found, expected)]
+        torch.testing.assert_close(*[torch.autograd.grad(total, weight) for total in totals])
 
 
-def call_compiled(backend: Any, time: int, trained: bool = False) -> None:
-    inputs, weight, _ = data(time)
-
-    def function(inputs: Any, weight: Any) -> list[Any]:
-        return walk(backend, inputs, weight)
-
-    weight.requires_grad_(trained)
-    torch.compile(function, fullgraph=True, backend="eager")(inputs, weight)
+@each_name
+@pytest.mark.parametrize("missing", [AttributeError], indirect=True)
+def test_short_compiled_calls_are_right(name: str, missing: Missing) -> None:
+    _, backend = missing
+    call_compiled(backend, 4)
 
 
 @pytest.mark.parametrize("name", PRIVATE.uses[SCAN])
@@ -203,7 +202,7 @@ def test_nothing_is_missing_here() -> None:
 
 
 def test_private_names_are_in_one_module() -> None:
-    assert not private_uses("polyrnn_torch", r"torch\._|torch\.fx|_pytree|\b_version|symbolic_sh")
+    assert not private_uses("polyrnn_torch", r"torch\._|torch\.fx|utils.*_pytree|\b_version")
 
 
 def test_an_eager_call_imports_no_compiler() -> None:
