@@ -64,7 +64,8 @@ class JaxBackend(Backend):
         result = walk_or_trace(scan, carry, xs)
         if scan.avals is not None:
             scan = _Scan(strong_body, reverse, scan.avals)
-            result = walk_or_trace(scan, carry, xs)
+            with internals.noting_what_varying_needs():
+                result = walk_or_trace(scan, carry, xs)
         if self._loops is None:
             _warn_unless_traced((carry, xs))
             carry, stacked = result

@@ -4,6 +4,8 @@ A loop runs as a plain `jax.lax.scan` where the next JAX has moved any of what t
 compiled loops looks into. The modules of the cache are imported only where it has moved nothing.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -21,6 +23,7 @@ __all__ = [
     "WrappedFun",
     "eval_jaxpr",
     "missing_of_cache",
+    "noting_what_varying_needs",
     "trace_of",
     "varying_axes",
     "warn_of_no_cache",
@@ -94,6 +97,18 @@ def varying_axes(aval: Any) -> tuple[Any, ...]:
 
 
 _TELLS_VARYING = not PRIVATE.missing(VARYING)
+
+
+@contextmanager
+def noting_what_varying_needs() -> Iterator[None]:
+    """Add to the error with which JAX refuses such a loop which version says the axes."""
+    try:
+        yield
+    except TypeError as error:
+        missing = PRIVATE.missing(VARYING)
+        if missing:
+            error.add_note(PRIVATE.explain(VARYING, missing))
+        raise
 
 
 def trace_of(x: Any) -> Any:

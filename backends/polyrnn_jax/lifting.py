@@ -49,7 +49,7 @@ def _holds_arrays(eqn: JaxprEqn) -> bool:
 
 def _can_be_written_out(eqn: JaxprEqn) -> bool:
     if eqn.primitive.name == "scan":
-        return _PARAMETERS_OF_SCAN <= set(eqn.params)
+        return set(eqn.params) >= _PARAMETERS_OF_SCAN
     shardings = (*eqn.params.get("in_shardings", ()), *eqn.params.get("out_shardings", ()))
     return eqn.primitive.name == "jit" and not any(
         isinstance(sharding, jax.sharding.Sharding) for sharding in shardings
