@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from polyrnn.arguments import Arguments
-from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend, Tensor
+from polyrnn.marks import left_alone
 from polyrnn.plan import Plan, make_plan
 from polyrnn.selection import choose
 from polyrnn.step_results import StepResults

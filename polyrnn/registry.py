@@ -11,10 +11,10 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -28,15 +28,10 @@ from polyrnn.errors import (
     UnknownBackendError,
 )
 from polyrnn.forking import forget_imports_of
+from polyrnn.marks import constant_in_traces
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-before_calls: list[Callable[[], None]] = []
-"""Functions of backends to call before the arguments of a call are read, as plain Python also
-where torch.compile traces the call."""
 
 _INTERRUPTS = (KeyboardInterrupt, GeneratorExit)
 """What the user or Python raises while a plug-in is imported; it says nothing of the plug-in."""
@@ -265,16 +260,6 @@ def _instantiate(reference: str) -> Backend:
 def installed() -> Registry:
     """Give the registry of what is installed, made at first use and then kept."""
     return Registry()
-
-
-def constant_in_traces(function: Function) -> Function:
-    """Mark a function that torch.compile calls as it traces, and whose result it keeps.
-
-    What is imported and what the surroundings say cannot be traced. The attribute
-    is how the mark is set without importing torch.
-    """
-    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
-    return function
 
 
 @constant_in_traces

@@ -12,8 +12,8 @@ from types import ModuleType, TracebackType
 from typing import Any, cast
 
 from polyrnn import nests, registry
-from polyrnn.autograph import left_alone
 from polyrnn.backend import Backend
+from polyrnn.marks import before_calls, constant_in_traces, left_alone
 from polyrnn.statuses import BackendStatus, statuses
 
 ENVIRONMENT_VARIABLE = "POLYRNN_BACKEND"
@@ -264,10 +264,10 @@ choice by the registry that loaded a backend by its name, and by a block of `use
 """
 
 
-@registry.constant_in_traces
+@constant_in_traces
 def _say(backend: str | None) -> str | None:
     """Answer with the key of what is said outright; with `None` where nothing is."""
-    for function in registry.before_calls:
+    for function in before_calls:
         function()
     if backend is not None:
         return _named(backend, _BY_ARGUMENT)
@@ -278,7 +278,7 @@ def _say(backend: str | None) -> str | None:
     return _named(name, _BY_ENVIRONMENT) if name else None
 
 
-@registry.constant_in_traces
+@constant_in_traces
 def _named(name: str, way: str) -> str:
     """Answer with the key of a backend that is said by its name, and the way in which it is."""
     known = registry.installed()
@@ -293,7 +293,7 @@ def _named(name: str, way: str) -> str:
     return known.choices[name, way][0]
 
 
-@registry.constant_in_traces
+@constant_in_traces
 def _load(name: str) -> str:
     """Answer with the key of a backend that is not said but found."""
     known = registry.installed()
@@ -303,7 +303,7 @@ def _load(name: str) -> str:
     return known.choices[name, _BY_DEFAULT][0]
 
 
-@registry.constant_in_traces
+@constant_in_traces
 def _imported() -> tuple[str, ...]:
     """Name the backends, but for the neutral one, whose frameworks are imported already."""
     return tuple(name for name in registry.installed().imported() if name != NEUTRAL)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from polyrnn import registry
+from polyrnn.marks import constant_in_traces
 
 NUMBER_KINDS = ("bool", "int", "uint", "float", "bfloat", "complex")
 """How the names of those dtypes begin that hold numbers."""
@@ -95,7 +96,7 @@ def of_no_backend(value: Any) -> str:
     )
 
 
-@registry.constant_in_traces
+@constant_in_traces
 def _known_to_registry(module: str, name: str) -> tuple[str, str]:
     """Return the names of all backends, and advice for a type of a library that has none."""
     advice = ""

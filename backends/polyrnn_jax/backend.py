@@ -5,6 +5,7 @@ from the start, with its sharding; tensors are brought to the devices of others;
 JAX's own.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -13,8 +14,7 @@ from jax import lax, tree_util
 
 from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn_jax import pytrees
-from polyrnn_jax.loop_cache import LoopCache
+from polyrnn_jax import internals, pytrees
 
 
 class JaxBackend(Backend):
@@ -32,14 +32,14 @@ class JaxBackend(Backend):
     expands_masks: ClassVar = False
 
     def __init__(self) -> None:
-        self._loops = LoopCache(capacity=128)
+        self._loops = _loop_cache()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_loops"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._loops = LoopCache(capacity=128)
+        self._loops = _loop_cache()
 
     def transpose(self, x: Any) -> Any:
         return jnp.swapaxes(x, 0, 1)
@@ -59,12 +59,18 @@ class JaxBackend(Backend):
             walk = range(len(xs[0]))
             steps = ([x[t] for x in xs] for t in (reversed(walk) if reverse else walk))
             return python_loop(strong_body, carry, steps, jnp.stack)
+        walk_or_trace = _Scan.run if self._loops is None else _Scan.trace
         scan = _Scan(strong_body, reverse)
-        traced = scan.trace(carry, xs)
+        result = walk_or_trace(scan, carry, xs)
         if scan.avals is not None:
             scan = _Scan(strong_body, reverse, scan.avals)
-            traced = scan.trace(carry, xs)
-        carry, stacked = self._loops.run(traced, carry, xs, ended=scan.traces)
+            with internals.noting_what_varying_needs():
+                result = walk_or_trace(scan, carry, xs)
+        if self._loops is None:
+            _warn_unless_traced((carry, xs))
+            carry, stacked = result
+        else:
+            carry, stacked = self._loops.run(result, carry, xs, ended=scan.traces)
         return carry, stacked
 
     def convert(self, value: Any, like: Any = None) -> Any:
@@ -106,6 +112,21 @@ class JaxBackend(Backend):
         return [f"{device.platform}:{device.id}" for device in jax.devices()]
 
 
+def _loop_cache() -> Any:
+    """Return a cache of compiled loops; `None` where JAX has moved what that looks into."""
+    if internals.missing_of_cache():
+        return None
+    from polyrnn_jax.loop_cache import LoopCache
+
+    return LoopCache(capacity=128)
+
+
+def _warn_unless_traced(tree: Any) -> None:
+    """Warn that the loop was compiled for this call alone, unless it is a part of another."""
+    if not all(isinstance(leaf, jax.core.Tracer) for leaf in tree_util.tree_leaves(tree)):
+        internals.warn_of_no_cache(internals.missing_of_cache())
+
+
 class _Scan:
     """A loop while it is traced: finds what starts as zeros, and lets every trace end.
 
@@ -134,16 +155,23 @@ class _Scan:
 
     def trace(self, carry: Carry, xs: list[Any]) -> Any:
         """Give the loop as a jaxpr, with the shapes of its results; raise what the body raises."""
-        traced = jax.make_jaxpr(self._loop, return_shape=True)(carry, xs)
+        return self._checked(jax.make_jaxpr(self._loop, return_shape=True), carry, xs)
+
+    def run(self, carry: Carry, xs: list[Any]) -> Any:
+        """Run the loop as it is, and return its results; raise what the body raises."""
+        return self._checked(self._loop, carry, xs)
+
+    def _checked(self, loop: Callable[..., Any], carry: Carry, xs: list[Any]) -> Any:
+        result = loop(carry, xs)
         try:
             if self._error is not None:
                 raise self._error
         finally:
             self._error = None  # else it would hold this frame, which holds it
-        return traced
+        return result
 
     def _loop(self, carry: Carry, xs: list[Any]) -> tuple[Carry, list[Any]]:
-        self.traces.add(xs[0]._trace)
+        self.traces.add(internals.trace_of(xs[0]))
         if self._start is not None:
             carry = tuple(
                 avals and [_zeros(aval) for aval in avals] if entry is None else entry
@@ -153,7 +181,7 @@ class _Scan:
         return carry, [jnp.flip(y, 0) for y in ys] if self._reverse else ys
 
     def _watched_body(self, carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
-        self.traces.add(slices[0]._trace)
+        self.traces.add(internals.trace_of(slices[0]))
         try:
             new, outputs = self._body(carry, slices)
         except BaseException as error:
@@ -169,7 +197,7 @@ def _zeros(aval: Any) -> Any:
     sharding = aval.sharding if any(aval.sharding.spec) else None
     zeros = jnp.zeros(aval.shape, aval.dtype, out_sharding=sharding)
     # Within shard_map a carry has to vary over the same axes of the mesh from the start.
-    varying = tuple(aval.manual_axis_type.varying)
+    varying = internals.varying_axes(aval)
     return lax.pcast(zeros, varying, to="varying") if varying else zeros
 
 

@@ -20,11 +20,20 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
-from jax.extend.linear_util import WrappedFun
+
+from polyrnn_jax.internals import (
+    AbstractValue,
+    ClosedJaxpr,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    ShapedArray,
+    WrappedFun,
+    trace_of,
+)
 
 _COMPARED_BY_VALUE = (
-    jax.core.AbstractValue,
+    AbstractValue,
     jax.sharding.AbstractMesh,
     jax.sharding.Mesh,
     jax.sharding.PartitionSpec,
@@ -145,7 +154,7 @@ def may_hold_tracers(key: Hashable, ended: Container[Any] = ()) -> bool:
     while waiting:
         value = waiting.pop()
         if isinstance(value, jax.core.Tracer):
-            if value._trace not in ended:
+            if trace_of(value) not in ended:
                 return True
             continue
         if len(seen) > _MOST_OBJECTS:
@@ -207,7 +216,7 @@ def _number(value: Any) -> Hashable:
 
 def _object_of_jax(value: Any) -> Hashable:
     kind: Any = type(value)
-    if isinstance(value, jax.core.ShapedArray):
+    if isinstance(value, ShapedArray):
         if not all(isinstance(size, int) for size in value.shape):
             raise NoKeyError  # symbolic sizes belong to one export alone
         return (kind, value)

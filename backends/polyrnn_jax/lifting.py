@@ -5,7 +5,8 @@ from typing import Any
 
 import jax
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+from polyrnn_jax.internals import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, eval_jaxpr
 
 
 def lifted(closed: ClosedJaxpr, arguments: list[Any]) -> ClosedJaxpr:
@@ -48,11 +49,14 @@ def _holds_arrays(eqn: JaxprEqn) -> bool:
 
 def _can_be_written_out(eqn: JaxprEqn) -> bool:
     if eqn.primitive.name == "scan":
-        return True
+        return set(eqn.params) >= _PARAMETERS_OF_SCAN
     shardings = (*eqn.params.get("in_shardings", ()), *eqn.params.get("out_shardings", ()))
     return eqn.primitive.name == "jit" and not any(
         isinstance(sharding, jax.sharding.Sharding) for sharding in shardings
     )
+
+
+_PARAMETERS_OF_SCAN = {"jaxpr", "length", "num_carry", "num_consts", "reverse", "unroll"}
 
 
 def _is_array(value: Any) -> bool:
@@ -79,7 +83,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
                 eqns=[eqn],
                 debug_info=jaxpr.debug_info._replace(arg_names=None, result_paths=None),
             )
-            results = jax.core.eval_jaxpr(alone, [], *read(variables))
+            results = eval_jaxpr(alone, [], *read(variables))
         values.update(zip(eqn.outvars, results, strict=True))
     return list(read(jaxpr.outvars))
 

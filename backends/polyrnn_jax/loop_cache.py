@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from polyrnn_jax.fingerprint import NoKeyError, fingerprint, is_lasting, may_hold_tracers
+from polyrnn_jax.internals import ClosedJaxpr, Jaxpr, eval_jaxpr
 from polyrnn_jax.lifting import lifted
 
 
@@ -66,7 +66,7 @@ class LoopCache:
         return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), results)
 
     def _compile(self, jaxpr: Jaxpr, ended: Container[Any]) -> Callable[..., list[Any]]:
-        run = partial(jax.core.eval_jaxpr, jaxpr)
+        run = partial(eval_jaxpr, jaxpr)
         try:
             key = fingerprint(jaxpr)
         except NoKeyError:

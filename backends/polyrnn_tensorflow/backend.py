@@ -18,7 +18,8 @@ from polyrnn import Backend, python_loop
 from polyrnn.backend import Body, Carry, Sharing
 from polyrnn_tensorflow import containers, functions
 from polyrnn_tensorflow.graph_loop import graph_loop
-from polyrnn_tensorflow.time_steps import length_of, shape_of, static_length
+from polyrnn_tensorflow.internals import shape_of
+from polyrnn_tensorflow.time_steps import length_of, static_length
 
 BLOCK = 128
 """How many time steps an eager loop takes apart at once."""

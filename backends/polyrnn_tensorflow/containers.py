@@ -3,11 +3,11 @@
 from typing import Any
 
 import optree
-import tensorflow as tf
 
 from polyrnn import nests
 from polyrnn.nests import paths, unflatten
 from polyrnn_tensorflow import extension_types
+from polyrnn_tensorflow.internals import tracked_containers
 
 __all__ = ["flatten", "paths", "unflatten"]
 
@@ -25,24 +25,15 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 
 
 def _take_apart_tracked_containers() -> None:
-    """Have nests see the plain container in what `tf.Module` and Keras make of attributes.
-
-    The types are private; their instances are not.
-    """
-    module = tf.Module()
-    module.tracked = [{}, ([],)]
-    tracked: Any = module.tracked
-    for container, plain in (
-        (tracked, list),
-        (tracked[0], lambda node: node.__wrapped__),
-        (tracked[1], lambda node: node.__wrapped__),
-    ):
-        optree.register_pytree_node(
-            type(container),
-            lambda node, plain=plain: ((plain(node),), None),  # type: ignore[misc]
-            lambda _, children: next(iter(children)),
-            namespace=nests.NAMESPACE,
-        )
+    """Have nests see the plain container in what `tf.Module` and Keras make of attributes."""
+    for kind, plain in tracked_containers():
+        if optree.register_pytree_node.get(kind, namespace=nests.NAMESPACE) is None:
+            optree.register_pytree_node(
+                kind,
+                lambda node, plain=plain: ((plain(node),), None),  # type: ignore[misc]
+                lambda _, children: next(iter(children)),
+                namespace=nests.NAMESPACE,
+            )
 
 
 _take_apart_tracked_containers()

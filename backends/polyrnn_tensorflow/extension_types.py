@@ -13,6 +13,7 @@ import optree
 import tensorflow as tf
 
 from polyrnn import nests
+from polyrnn_tensorflow.internals import COMPOSITE
 
 _taken_apart: set[type] = set()
 _lock = threading.Lock()
@@ -46,6 +47,8 @@ class _Part(optree.PyTreeEntry):
 
 
 def _register(kind: type) -> None:
+    if optree.register_pytree_node.get(kind, namespace=nests.NAMESPACE) is not None:
+        return
     fields = [
         name
         for base in reversed(kind.__mro__)
@@ -57,7 +60,7 @@ def _register(kind: type) -> None:
         found: list[tuple[str, Any]] = []
 
         def keep(path: str, value: Any) -> Any:
-            if not (tf.is_tensor(value) or isinstance(value, tf.__internal__.CompositeTensor)):
+            if not (tf.is_tensor(value) or isinstance(value, COMPOSITE)):
                 return value
             found.append((path, value))
             return nests.LEAF

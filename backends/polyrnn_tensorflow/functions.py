@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from polyrnn import nests
-from polyrnn.autograph import left_alone
+from polyrnn.marks import left_alone
 
 
 def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from polyrnn.backend import Body, Carry
+from polyrnn_tensorflow.internals import new_graph
 
 READING = frozenset(
     [
@@ -64,7 +65,7 @@ def look_ahead(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> Found:
     Returns:
         What is known of the loop.
     """
-    graph: Any = tf.__internal__.FuncGraph("polyrnn_look_ahead")
+    graph = new_graph("polyrnn_look_ahead")
     with graph.as_default():
         slices = [tf.compat.v1.placeholder(x.dtype, x.shape[1:]) for x in xs]
         after, outputs = body(carry, slices)

@@ -10,6 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from polyrnn_tensorflow.internals import shape_of
+
 
 class TimeSteps(ABC):
     """The time steps of a tensor, in the order of a walk.
@@ -106,16 +108,6 @@ def as_tensor(shape: tf.TensorShape) -> Any:
     if shape.rank is None:
         return tf.constant(-1)
     return tf.constant([-1 if size is None else size for size in shape.as_list()], tf.int32)
-
-
-def shape_of(x: Any) -> tuple[int | None, ...] | None:
-    """Give the static shape of a tensor; `None` where not even the rank is known.
-
-    ``x.shape`` is made of Python objects when it is first asked for, which takes longer than
-    many an operation.
-    """
-    shape: tuple[int | None, ...] | None = x._shape_tuple()
-    return shape
 
 
 def static_length(x: Any) -> int | None:

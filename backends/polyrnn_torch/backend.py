@@ -5,6 +5,7 @@ How a loop runs in Python is in `polyrnn_torch.eager_loop`, how it is compiled i
 `polyrnn_torch.tracing`.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -164,12 +165,10 @@ def _forward_fill(x: Any, mask: Any) -> Any:
 
 
 def _untraced_shape(x: Any) -> tuple[Any, ...]:
-    state = torch._C._get_tracing_state()
-    torch._C._set_tracing_state(None)
-    try:
-        return tuple(x.shape)
-    finally:
-        torch._C._set_tracing_state(state)
+    with warnings.catch_warnings():
+        # It is warned of whatever a trace does not follow.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return tuple(int(size) for size in x.shape)
 
 
 def _from_numpy(value: Any) -> torch.Tensor:

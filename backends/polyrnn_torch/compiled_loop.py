@@ -4,22 +4,17 @@ torch.compile would write out a Python loop step by step, and take the longer to
 the more steps there are.
 """
 
-import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
-from torch._dynamo.symbolic_convert import InstructionTranslator
-from torch._dynamo.variables.higher_order_ops import ScanHigherOrderVariable
-from torch._higher_order_ops.scan import scan
-from torch.fx.experimental.symbolic_shapes import has_static_value
 
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn.registry import constant_in_traces
-from polyrnn_torch.eager_loop import copied_carry, copies, is_transformed
+from polyrnn.marks import constant_in_traces
+from polyrnn_torch import internals
+from polyrnn_torch.eager_loop import copied_carry, copies
 
 
 def compiled_loop(
@@ -45,18 +40,23 @@ def compiled_loop(
         The last carry and the stacked outputs.
     """
     length = xs[0].shape[0]
+    in_dynamo = torch.compiler.is_dynamo_compiling()
+    can_scan = not unroll and internals.can_scan(in_dynamo)
     # A length that is not static divides by one only.
     size, longest = 1, 1
-    if has_static_value(length):
+    if can_scan and internals.has_static_value(length):
         size, longest = steps_per_round, longest_written_out
     remainder = length % size
-    head = length if unroll or length <= longest else remainder or 1
+    head = remainder or 1 if can_scan and length > longest else length
     walked, first = _walk(body, copied_carry(carry), [x[:head] for x in xs])
+    results = [*_leaves(walked), *first]
     if head == length:
+        wants_scan = not unroll and not can_scan and length > longest_written_out
+        if wants_scan and _is_scannable(results):
+            internals.warn_of_no_scan(in_dynamo)
         return walked, first
     rest = [x[head:] for x in xs]
-    results = [*_leaves(walked), *first]
-    if _is_differentiated(results) or any(_is_sharded(type(x)) for x in results):
+    if not _is_scannable(results):
         last, following = _walk(body, walked, rest)
     elif remainder:
         last, following = _scan(body, walked, rest, size)
@@ -89,6 +89,11 @@ def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]
     return python_loop(owning, carry, _slices_of(xs), torch.stack)
 
 
+def _is_scannable(results: list[Any]) -> bool:
+    """Tell by the results of the first steps whether a scan gives right values and gradients."""
+    return not _is_differentiated(results) and not any(_is_sharded(type(x)) for x in results)
+
+
 def _is_differentiated(leaves: list[Any]) -> bool:
     """Tell by the results of the first steps whether gradients may be asked for.
 
@@ -97,7 +102,7 @@ def _is_differentiated(leaves: list[Any]) -> bool:
     """
     if torch.compiler.is_exporting():
         return False
-    if is_transformed():
+    if internals.is_transformed():
         return True
     return torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
 
@@ -113,11 +118,11 @@ def _is_sharded(kind: type) -> bool:
 def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, list[Any]]:
     """Scan over rounds of `size` steps, with a carry in which nothing is left to resolve."""
     if not torch.compiler.is_exporting():
-        _allow_scalars()
+        internals.allow_scalars()
     record = None
     if torch.compiler.is_dynamo_compiling():
-        record = _record_of_writes()
-        _let_break(True)
+        record = internals.record_of_writes()
+        internals.let_break(True)
     sizes = [None if entry is None else len(entry) for entry in carry]
 
     def one_round(leaves: Any, slices: Any) -> Any:
@@ -129,76 +134,11 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     rounds = _owned([x.unflatten(0, (-1, size)) for x in xs])
     # A scan has to carry something.
     start = _leaves(carry) or [xs[0].new_zeros(())]
-    last, outputs = scan(one_round, _owned(start), rounds)
+    last, outputs = internals.scan(one_round, _owned(start), rounds)
     if record is not None:
-        _let_break(False)
-        _go_on_with(record)
+        internals.let_break(False)
+        internals.go_on_with(record)
     return _carry(last, sizes), [y.flatten(0, 1) for y in outputs]
-
-
-@constant_in_traces
-def _allow_scalars() -> None:
-    """Let Inductor read the number of the round, by which it takes the slices of a scan.
-
-    Unless told ``fullgraph=True``, torch.compile lets no scalar be read in what it traces,
-    and Inductor fails on every scan for it. Where user code reads a scalar the graph still
-    breaks, for the tracer itself does not go by this setting.
-    """
-    symbols = torch._guards.TracingContext.get().fake_mode.shape_env
-    symbols.settings = dataclasses.replace(symbols.settings, allow_scalar_outputs=True)
-
-
-@constant_in_traces
-def _let_break(allowed: bool) -> None:
-    """Say whether the graph under way may break at a scan, unless told ``fullgraph=True``.
-
-    Where a step does what no scan can, such as to append to a list, torch would fail instead
-    of running the call as it is.
-    """
-    InstructionTranslator.current_tx().output.polyrnn_lets_scans_break = allowed
-
-
-class _FallbackToEager:
-    """Whether a scan falls back to an eager one: those of polyrnn do, others as torch says."""
-
-    def __init__(self, otherwise: bool) -> None:
-        self.otherwise = otherwise
-
-    def __get__(self, instance: Any, kind: type) -> bool:
-        tracer = InstructionTranslator.current_tx()
-        lets_break = getattr(tracer.output, "polyrnn_lets_scans_break", False)
-        return self.otherwise or (lets_break and not tracer.one_graph)
-
-
-ScanHigherOrderVariable._ALLOW_FALLBACK_TO_EAGER = _FallbackToEager(
-    ScanHigherOrderVariable._ALLOW_FALLBACK_TO_EAGER
-)
-
-_records: WeakValueDictionary[int, Any] = WeakValueDictionary()
-"""What the tracer writes down of writes to Python objects, by the identity of the record."""
-
-
-@constant_in_traces
-def _record_of_writes() -> int:
-    """Tell which record the tracer writes into that writes to Python objects are known by."""
-    record = InstructionTranslator.current_tx().output.side_effects
-    _records[id(record)] = record
-    return id(record)
-
-
-@constant_in_traces
-def _go_on_with(number: int) -> None:
-    """Have the tracer go on with the record that it had before a scan.
-
-    A scan leaves it with a copy. Objects that the tracer knew before would still write into
-    the first record (so in torch 2.13), and whatever is set on them after the scan would be
-    lost: attributes of the user's objects, and what an outer walk writes down of its step.
-    """
-    output = InstructionTranslator.current_tx().output
-    record = _records.get(number)
-    if record is not None:
-        vars(record).update(vars(output.side_effects))
-        output.side_effects = record
 
 
 def _resolved(carry: Carry, following: Carry) -> Carry:

@@ -7,14 +7,14 @@ each tensor, which tells at little cost whether any did.
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 import torch
 
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
-from polyrnn.registry import constant_in_traces
+from polyrnn_torch import internals
+from polyrnn_torch.internals import version
 
 SLICED_AT_ONCE = 256
 """How many time steps are copied and sliced at once."""
@@ -53,15 +53,15 @@ def eager_loop(
         if copying:
             slices = copies(slices)
         carry, outputs = body(carry, slices)
-        copying = any(map(_version, slices))
+        copying = any(map(version, slices))
         try:
-            counts.extend(map(_version, outputs))
+            counts.extend(map(version, outputs))
         except RuntimeError:  # of tensors that were made in inference mode
             outputs = copies(outputs)
             del counts[len(collected) :]
-            counts.extend(map(_version, outputs))
+            counts.extend(map(version, outputs))
         collected.extend(outputs)
-    if [*map(_version, collected)] != counts:
+    if [*map(version, collected)] != counts:
         raise ValueError(
             "step_function wrote into an output that it had returned before; return a new "
             "tensor at each step"
@@ -70,24 +70,15 @@ def eager_loop(
     return carry, [torch.stack(collected[position::width]) for position in range(width)]
 
 
-_version = attrgetter("_version")
-
-
 def count_of_writes() -> Callable[[Sequence[Any]], list[int] | None] | None:
     """Return a function that counts the writes into tensors, `None` where torch counts none.
 
     It counts none while it compiles, in inference mode, and under some transformations of
     torch.func. The function returns `None` for tensors that were made in inference mode.
     """
-    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled() or is_transformed():
+    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():
         return None
-    return _count_writes
-
-
-@constant_in_traces
-def is_transformed() -> bool:
-    """Return whether a transformation of torch.func is under way."""
-    return torch._C._functorch.maybe_current_level() is not None
+    return None if internals.is_transformed() or not internals.counts_writes else _count_writes
 
 
 def apart(states: list[Any]) -> list[Any]:
@@ -104,7 +95,7 @@ def apart(states: list[Any]) -> list[Any]:
 
 def _count_writes(tensors: Sequence[Any]) -> list[int] | None:
     try:
-        return [*map(_version, tensors)]
+        return [*map(version, tensors)]
     except RuntimeError:
         return None
 

@@ -10,6 +10,7 @@ import torch
 from polyrnn_conformance.harness import Capability, Function, Harness, StepCalls
 from polyrnn_torch.backend import TorchBackend
 from polyrnn_torch.eager_loop import SLICED_AT_ONCE
+from polyrnn_torch.internals import unsupported
 
 STEPS_PER_ROUND = 2
 _FEW_STEPS: dict[str, Any] = {"steps_per_round": STEPS_PER_ROUND, "longest_written_out": 2}
@@ -85,7 +86,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         with mock.patch.multiple(TorchBackend, **_FEW_STEPS):
             try:
                 return whole(*tensors)
-            except torch._dynamo.exc.Unsupported:
+            except unsupported():
                 # The compiler wraps also what the function itself raises. Allowed to give up
                 # compiling, it lets that through as it is.
                 broken(*tensors)

@@ -7,16 +7,17 @@ from typing import Any
 
 import optree
 from torch.nn.utils.rnn import PackedSequence
-from torch.utils import _pytree
 
 from polyrnn import nests
+from polyrnn.marks import before_calls, constant_in_traces
 from polyrnn.nests import paths, unflatten
-from polyrnn.registry import before_calls, constant_in_traces
+from polyrnn_torch.internals import registered_nodes
 
 __all__ = ["flatten", "paths", "register_nodes", "unflatten"]
 
 _lock = threading.Lock()
 _counted: list[int] = [0]
+_registered = registered_nodes()
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
@@ -39,11 +40,11 @@ def register_nodes() -> None:
     It is called before a call is read: torch.compile looks into the registry of optree once
     for each function that it compiles, and would not see what is registered while it traces.
     """
-    if len(_pytree.SUPPORTED_NODES) == _counted[0]:
+    if len(_registered) == _counted[0]:
         return
     with _lock:
         # Another thread may register a type meanwhile, which is for the next call then.
-        kinds = list(_pytree.SUPPORTED_NODES)
+        kinds = list(_registered)
         for kind in kinds:
             if not isinstance(kind, type):
                 continue
@@ -118,7 +119,7 @@ class _Key(optree.PyTreeEntry):
 
 
 def _take_apart(kind: type) -> Callable[[Any], tuple[Any, ...]]:
-    definition = _pytree.SUPPORTED_NODES[kind]
+    definition = _registered[kind]
     by_key = definition.flatten_with_keys_fn
 
     def take_apart(node: Any) -> tuple[Any, ...]:
@@ -131,7 +132,7 @@ def _take_apart(kind: type) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _put_together(kind: type) -> Callable[[Any, Any], Any]:
-    definition = _pytree.SUPPORTED_NODES[kind]
+    definition = _registered[kind]
 
     def put_together(context: Any, children: Any) -> Any:
         return definition.unflatten_fn(list(children), context)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
-from torch._dynamo.eval_frame import skip_code
+from polyrnn_torch.internals import skip
 
 PACKAGES = ("polyrnn", "polyrnn_torch", "optree")
 """Whose modules, but not those of packages within them, a call goes through."""
@@ -18,11 +18,15 @@ def keep_in_one_piece() -> None:
     itself, so that what was traced would meet what was not. Now polyrnn then runs as it is,
     and each call of the step is compiled as far as it can be.
     """
-    for name, module in list(sys.modules.items()):
-        if name.rpartition(".")[0] in PACKAGES:
-            for value in list(vars(module).values()):
-                for code in _code_of(value, name):
-                    skip_code(code)
+    skip(
+        [
+            code
+            for name, module in list(sys.modules.items())
+            if name.rpartition(".")[0] in PACKAGES
+            for value in list(vars(module).values())
+            for code in _code_of(value, name)
+        ]
+    )
 
 
 def _code_of(value: Any, module: str) -> Iterator[CodeType]:

@@ -1,0 +1,135 @@
+"""Everything that the backend takes from JAX without JAX's promise to keep it.
+
+A loop runs as a plain `jax.lax.scan` where the next JAX has moved any of what the cache of
+compiled loops looks into. The modules of the cache are imported only where it has moved nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from polyrnn.private_names import PrivateNames
+
+__all__ = [
+    "PRIVATE",
+    "AbstractValue",
+    "ClosedJaxpr",
+    "Jaxpr",
+    "JaxprEqn",
+    "Literal",
+    "ShapedArray",
+    "WrappedFun",
+    "eval_jaxpr",
+    "missing_of_cache",
+    "noting_what_varying_needs",
+    "trace_of",
+    "varying_axes",
+    "warn_of_no_cache",
+]
+
+CACHE = "the cache of compiled loops"
+VARYING = "a carry that starts as zeros within shard_map"
+
+_ATTRIBUTES = {
+    "jax.extend.core:ClosedJaxpr": ("consts", "jaxpr"),
+    "jax.extend.core:Jaxpr": (
+        *("constvars", "debug_info", "eqns", "invars", "outvars", "replace"),
+    ),
+    "jax.extend.core:JaxprEqn": ("ctx", "effects", "invars", "outvars", "params", "primitive"),
+    "jax.extend.core:Literal": ("aval", "val"),
+    "jax.extend.linear_util:WrappedFun": ("f", "params", "transforms"),
+    "jax.core:AbstractValue": (),
+    "jax.core:ShapedArray": ("shape",),
+    "jax.core:Tracer": ("_trace",),
+    "jax.core:eval_jaxpr": (),
+}
+"""What the cache looks into, and which attributes of it."""
+
+PRIVATE = PrivateNames(
+    "jax",
+    "0.10",
+    {
+        CACHE: [
+            name
+            for kind, attributes in _ATTRIBUTES.items()
+            for name in (kind, *(f"{kind}.{attribute}" for attribute in attributes))
+        ],
+        VARYING: ["jax.core:ShapedArray.manual_axis_type"],
+    },
+)
+
+_OF_DEBUG_INFO = "_replace"
+"""What the names of the arguments of a jaxpr are taken away with."""
+
+
+def missing_of_cache() -> list[str]:
+    """List what the cache of compiled loops takes from JAX, and this one does not have."""
+    missing = PRIVATE.missing(CACHE)
+    if not missing:
+        debug_info = jax.make_jaxpr(lambda: ())().jaxpr.debug_info
+        if not hasattr(debug_info, _OF_DEBUG_INFO):
+            missing.append(f"jax.extend.core.Jaxpr.debug_info.{_OF_DEBUG_INFO}")
+    return missing
+
+
+def warn_of_no_cache(missing: list[str]) -> None:
+    """Warn that a loop is compiled at each call.
+
+    Args:
+        missing: What `missing_of_cache` has listed.
+    """
+    PRIVATE.warn(CACHE, missing, "each eager call compiles its loop anew, which jax.jit prevents")
+
+
+def varying_axes(aval: Any) -> tuple[Any, ...]:
+    """Return the axes of a mesh along which a tensor within shard_map varies.
+
+    Args:
+        aval: The type of the tensor.
+
+    Returns:
+        The axes; none where JAX does not say it. Then JAX refuses some loops within shard_map,
+        and none outside of it.
+    """
+    return tuple(aval.manual_axis_type.varying) if _TELLS_VARYING else ()
+
+
+_TELLS_VARYING = not PRIVATE.missing(VARYING)
+
+
+@contextmanager
+def noting_what_varying_needs() -> Iterator[None]:
+    """Add to the error with which JAX refuses such a loop which version says the axes."""
+    try:
+        yield
+    except TypeError as error:
+        missing = PRIVATE.missing(VARYING)
+        if missing:
+            error.add_note(PRIVATE.explain(VARYING, missing))
+        raise
+
+
+def trace_of(x: Any) -> Any:
+    """Return the trace that a tracer belongs to, `None` for what is no tracer.
+
+    Args:
+        x: A tensor.
+    """
+    return getattr(x, "_trace", None)
+
+
+if TYPE_CHECKING:
+    from jax.core import AbstractValue, ShapedArray, eval_jaxpr
+    from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+    from jax.extend.linear_util import WrappedFun
+else:
+    ClosedJaxpr = PRIVATE.find("jax.extend.core:ClosedJaxpr")
+    Jaxpr = PRIVATE.find("jax.extend.core:Jaxpr")
+    JaxprEqn = PRIVATE.find("jax.extend.core:JaxprEqn")
+    Literal = PRIVATE.find("jax.extend.core:Literal")
+    WrappedFun = PRIVATE.find("jax.extend.linear_util:WrappedFun")
+    AbstractValue = PRIVATE.find("jax.core:AbstractValue")
+    ShapedArray = PRIVATE.find("jax.core:ShapedArray")
+    eval_jaxpr = PRIVATE.find("jax.core:eval_jaxpr")
