@@ -3,11 +3,10 @@
 A backend lists those that it uses in one module, which says for each what is done without it.
 """
 
-import importlib
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from pkgutil import resolve_name
 from typing import Any
 
 
@@ -42,7 +41,7 @@ class PrivateNames:
         """
         assert any(name in names for names in self.uses.values()), name
         try:
-            return resolve(name)
+            return resolve_name(name)
         except (ImportError, AttributeError):
             return None
 
@@ -76,9 +75,3 @@ class PrivateNames:
             warnings.warn(
                 f"{consequence}, because {self.explain(use, missing)}", RuntimeWarning, stacklevel=2
             )
-
-
-def resolve(name: str) -> Any:
-    """Return what a name such as ``"package.module:Class.attribute"`` stands for."""
-    module, _, attributes = name.partition(":")
-    return attrgetter(attributes)(importlib.import_module(module))

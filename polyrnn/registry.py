@@ -6,7 +6,6 @@ importlib.metadata is a third of what ``import polyrnn`` would cost.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import threading
@@ -14,7 +13,8 @@ import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -239,14 +239,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def resolve(reference: str) -> Any:
-    """Import what a string of the form ``"package.module:Name"`` refers to."""
-    module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
 def _instantiate(reference: str) -> Backend:
-    implementation = resolve(reference)
+    implementation = resolve_name(reference)
     if not (isinstance(implementation, type) and issubclass(implementation, Backend)):
         raise TypeError(f"expected a subclass of polyrnn.Backend, got {implementation!r}")
     backend = implementation()

@@ -8,12 +8,13 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from operator import attrgetter
+from pkgutil import resolve_name
 from types import CodeType
 from typing import Any
 from weakref import WeakValueDictionary
 
 from polyrnn.marks import constant_in_traces
-from polyrnn.private_names import PrivateNames, resolve
+from polyrnn.private_names import PrivateNames
 
 SCAN = "a loop of which torch.compile compiles one step"
 COUNTS = "a count of the writes into a tensor"
@@ -124,7 +125,7 @@ def can_scan(in_dynamo: bool) -> bool:
     if _missing_of_scan(in_dynamo):
         return False
     scan, has_static_value, _tracing_context, _tracer, _ = map(PRIVATE.find, PRIVATE.uses[SCAN])
-    variable = resolve("torch._dynamo.variables.higher_order_ops:ScanHigherOrderVariable")
+    variable = resolve_name("torch._dynamo.variables.higher_order_ops:ScanHigherOrderVariable")
     fallback = inspect.getattr_static(variable, "_ALLOW_FALLBACK_TO_EAGER")
     if isinstance(fallback, bool):
         variable._ALLOW_FALLBACK_TO_EAGER = _FallbackToEager(fallback, _tracer)

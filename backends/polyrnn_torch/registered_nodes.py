@@ -95,6 +95,8 @@ class _Itself(optree.PyTreeEntry):
 
 
 def _make_packed_sequences_leaves() -> None:
+    if optree.register_pytree_node.get(PackedSequence, namespace=nests.NAMESPACE) is not None:
+        return
     with warnings.catch_warnings():
         # Of the class being that of a named tuple, which is why it is registered.
         warnings.simplefilter("ignore", UserWarning)

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import Any
 
 from polyrnn import registry
@@ -25,14 +26,14 @@ def harness_of(backend: str) -> Harness:
     """Make the harness that a backend names, or the plain one."""
     known = registry.installed()
     reference = known.info(backend).harness
-    made: Harness = (registry.resolve(reference) if reference else Harness)(known.load(backend))
+    made: Harness = (resolve_name(reference) if reference else Harness)(known.load(backend))
     return made
 
 
 def framework_of(harness: Harness) -> Framework:
     """Make the framework as the harness would have it measured."""
     reference = harness.handwritten
-    kind: type[Framework] = registry.resolve(reference) if reference else PlainFramework
+    kind: type[Framework] = resolve_name(reference) if reference else PlainFramework
     return kind.of(harness)
 
 

@@ -8,6 +8,7 @@ It is loaded by name and never by itself::
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 import pytest
@@ -157,12 +158,12 @@ def make_subject(given: str, harness: str | None = None) -> Subject:
     name: str | None = None
     backend: Backend
     if ":" in given:
-        backend = registry.resolve(given)()
+        backend = resolve_name(given)()
     else:
         name = given
         backend = registry.installed().load(name)
         harness = harness or registry.installed().info(name).harness
-    make_harness = registry.resolve(harness) if harness else Harness
+    make_harness = resolve_name(harness) if harness else Harness
     subject = Subject(backend, make_harness(backend), name)
     _register_pair(subject.harness)
     return subject

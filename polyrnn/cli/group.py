@@ -1,9 +1,10 @@
 """The command ``polyrnn``, whose subcommands are imported when they are asked for."""
 
+from pkgutil import resolve_name
+
 import click
 
 from polyrnn import __version__
-from polyrnn.registry import resolve
 
 COMMANDS = {
     "backends": "polyrnn.cli.backends:backends",
@@ -25,7 +26,7 @@ class LazyGroup(click.Group):
         reference = COMMANDS.get(cmd_name)
         if reference is None:
             return None
-        command: click.Command = resolve(reference)
+        command: click.Command = resolve_name(reference)
         return command
 
 

@@ -1,6 +1,7 @@
 """A backend as it is where its framework has moved a private name that it uses."""
 
 import importlib
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator
@@ -25,17 +26,17 @@ def without(package: str, name: str | None, error: type[Exception]) -> Iterator[
     Yields:
         The module of its private names.
     """
-    resolve = private_names.resolve
+    find = pkgutil.resolve_name
 
     def resolve_others(wanted: str) -> Any:
         if wanted == name:
             raise error(f"{wanted} is not there")
-        return resolve(wanted)
+        return find(wanted)
 
     kept = {each: sys.modules.pop(each) for each in _modules_of(package)}
     before_calls = list(marks.before_calls)
     try:
-        with mock.patch.object(private_names, "resolve", resolve_others):
+        with mock.patch.object(private_names, "resolve_name", resolve_others):
             yield importlib.import_module(f"{package}.internals")
     finally:
         marks.before_calls[:] = before_calls

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any
 
 from polyrnn import registry
@@ -42,8 +43,8 @@ def load(backend: str, reference: str) -> Peer:
     implementation = known.load(backend)
     harness = known.info(backend).harness
     assert harness is not None
-    make_harness = registry.resolve(harness)
-    return Peer(implementation, make_harness(implementation), backend, registry.resolve(reference))
+    make_harness = resolve_name(harness)
+    return Peer(implementation, make_harness(implementation), backend, resolve_name(reference))
 
 
 def holds(peer: Peer, row: Row) -> bool:
