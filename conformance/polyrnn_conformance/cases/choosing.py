@@ -148,8 +148,12 @@ def _foreign(subject: Subject) -> tuple[Any, str]:
     """Make what looks like a tensor of a framework other than that of the subject."""
     known = registry.installed()
     own = ("numpy", subject.framework, subject.name)
-    other = next(name for name in _described(known) if name not in own)
-    return type("Tensor", (), {"__module__": known.info(other).modules[0]})(), other
+    for other in _described(known):
+        kind = type("Tensor", (), {"__module__": known.info(other).modules[0]})
+        # Of a module that two plug-ins claim one has the tensors.
+        if other not in own and known.framework_of(kind) == other:
+            return kind(), other
+    raise DisagreementError("no other backend is installed whose tensors could be refused")
 
 
 def _foreign_tensor(subject: Subject, mode: str) -> None:
