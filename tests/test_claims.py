@@ -1,6 +1,7 @@
 """Which backend has the tensors of a module that several plug-ins claim."""
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 from shelf import FRAMEWORK, PLUGIN, Shelf, status
 
 import polyrnn
+from polyrnn import registry as registry_module
 from polyrnn.backend import BackendInfo
 from polyrnn.benchmark.contest import DisagreementError
 from polyrnn.benchmark.launch import WorkerError
 from polyrnn.claims import Claims, Contested
+from polyrnn.registry import Registry
 from polyrnn.selection import choose
 
 ONES = np.ones((2, 3, 4))
@@ -120,6 +123,51 @@ class TestClaims:
         odd = type("Odd", (), {})
         odd.__module__ = module
         assert Claims([info("a", "beads")], lambda name: True).owner_of(odd) is None
+
+
+FAULTS: list[tuple[str, Any, str, Callable[[Any], Any], str]] = [
+    (
+        "The alphabet decides alone.",
+        Registry,
+        "_precedence_of",
+        lambda _: lambda self, name: (False, name, name),
+        "test_polyrnn_comes_before_others_whatever_their_names",
+    ),
+    (
+        "Any module may be claimed.",
+        registry_module,
+        "check_modules",
+        lambda _: lambda info: None,
+        "test_one_that_lists_numpy_harms_no_call",
+    ),
+    (
+        "A second claim is no problem.",
+        Claims,
+        "__init__",
+        lambda right: lambda self, *given: (right(self, *given), self.contested.clear())[0],
+        "test_a_second_claim_is_reported_with_both_distributions",
+    ),
+    (
+        "Whoever claims the module of an import is asked about nests.",
+        Registry,
+        "imported",
+        lambda right: (
+            lambda self: [n for n in self.names() if self.info(n).modules[0] in sys.modules]
+        ),
+        "test_a_second_claim_is_not_asked_about_nests",
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[0])
+def test_a_planted_fault_is_noticed(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, fault: tuple[Any, ...]
+) -> None:
+    _, where, attribute, mutate, test = fault
+    monkeypatch.setattr(where, attribute, mutate(getattr(where, attribute)))
+    given = {"monkeypatch": monkeypatch} if "nests" in test else {}
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        getattr(TestClaims(), test)(shelf, **given)
 
 
 class TestNamespacePackages:

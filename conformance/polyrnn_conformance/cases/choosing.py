@@ -133,7 +133,7 @@ def _exact_name(subject: Subject, mode: str) -> None:
             try:
                 _rnn(subject, mode, wave(2, 4, 3))
             except ValueError as error:
-                if f"no backend is named {name!r}" in str(error):
+                if f"no backend is named {name!r}; did you mean {subject.name!r}?" in str(error):
                     continue
                 raise DisagreementError(f"environment: got {error} for {name!r}") from error
         raise DisagreementError(f"environment: {name!r} was taken")
@@ -295,7 +295,7 @@ ROWS = (
     Check(
         name="refuses-inexact-name",
         rules=(20, 21),
-        title="A name in the environment is taken as it stands, spaces and case included.",
+        title="A name in the environment is taken as it stands, and its nearest is suggested.",
         check=_exact_name,
         needs_name=True,
     ),
