@@ -11,9 +11,10 @@ from polyrnn.benchmark.framework import Framework, Loop, Step, Tensor
 from polyrnn.benchmark.measure import Call, alternate
 from polyrnn.benchmark.results import Contest, Result
 from polyrnn.benchmark.scenarios import HAND_WRITTEN, Cell
+from polyrnn.errors import PolyrnnError
 
 
-class DisagreementError(AssertionError):
+class DisagreementError(PolyrnnError, AssertionError):
     """Two loops do not compute the same thing, so that comparing their times means nothing."""
 
 
