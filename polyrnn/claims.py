@@ -1,9 +1,13 @@
 """Which backend has the tensors of which modules."""
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from polyrnn.backend_info import BackendInfo
+
+NEUTRAL = "numpy"
+"""The backend whose tensors any other takes, and the one used when nothing else chooses."""
 
 
 class Contested(NamedTuple):
@@ -36,38 +40,66 @@ class Claims:
     def __init__(self, infos: Iterable[BackendInfo], is_own: Callable[[str], bool]) -> None:
         self.contested: dict[str, list[Contested]] = {}
         self._owners: dict[str, str] = {}
-        # By the first part of the name: the owner, or `None` where longer names decide.
-        self._roots: dict[str, str | None] = {}
         for info in infos:
             for module in info.modules:
-                owner = self._owner(module)
+                owner = _owner(self._owners, module)
                 if owner is not None and (module in self._owners or is_own(owner)):
                     if owner != info.name:
                         found = self.contested.setdefault(info.name, [])
                         found.append(Contested(module, owner))
                     continue
                 self._owners[module] = info.name
-                root = module.partition(".")[0]
-                is_first = root == module and root not in self._roots
-                self._roots[root] = info.name if is_first else None
-
-    def _owner(self, module: str) -> str | None:
-        """Return the backend with the longest claim to a module."""
-        while module:
-            owner = self._owners.get(module)
-            if owner is not None:
-                return owner
-            module = module.rpartition(".")[0]
-        return None
+        self._found = _Found(self._owners)
 
     def owner_of(self, kind: type) -> str | None:
         """Return the backend whose framework defines a type or one of its bases, if any does."""
-        roots = self._roots
+        found = self._found
         for base in kind.__mro__:
-            module = base.__module__
-            root = module.partition(".")[0]
-            if root in roots:
-                owner = roots[root] or self._owner(module)
-                if owner is not None:
-                    return owner
+            owner = found[base.__module__]
+            if owner is not None:
+                return owner
         return None
+
+    def owner_of_module(self, module: str) -> str | None:
+        """Return the backend that has the types which a module defines, if any does."""
+        return self._found[module]
+
+
+class _Found(dict[object, str | None]):
+    """The owners of modules, each found once: every leaf of every call is looked up."""
+
+    def __init__(self, owners: dict[str, str]) -> None:
+        super().__init__()
+        self._owners = owners
+
+    def __missing__(self, module: object) -> str | None:
+        # Anything may be assigned to the attribute `__module__` of a class.
+        owner = _owner(self._owners, module) if isinstance(module, str) else None
+        return self.setdefault(module, owner)
+
+
+def check_modules(info: BackendInfo) -> None:
+    """Check that a plug-in claims nothing that every backend takes, or that every type is of.
+
+    Raises:
+        ValueError: If it claims NumPy, or a module of Python itself.
+    """
+    for module in info.modules:
+        root = module.partition(".")[0]
+        if root == NEUTRAL and info.name != NEUTRAL:
+            reason = "belongs to the numpy backend, and its arrays are taken by every backend"
+        elif root == "__main__" or root in sys.stdlib_module_names:
+            reason = "belongs to Python, and other types derive from those in it"
+        else:
+            continue
+        raise ValueError(f"modules: expected the modules of a framework; {module!r} {reason}")
+
+
+def _owner(owners: dict[str, str], module: str) -> str | None:
+    """Return the backend with the longest claim to a module."""
+    while module:
+        owner = owners.get(module)
+        if owner is not None:
+            return owner
+        module = module.rpartition(".")[0]
+    return None

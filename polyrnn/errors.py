@@ -19,3 +19,15 @@ class BackendNotInstalledError(PolyrnnError, ImportError):
 
 class BackendBrokenError(PolyrnnError, ImportError):
     """The backend is installed, but importing it fails; the original failure is the cause."""
+
+
+def summary(error: BaseException) -> str:
+    """Return the type and the text of an error, whatever its own ``__str__`` does."""
+    kind = type(error).__name__
+    try:
+        text = str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return kind
+    return f"{kind}: {text}" if text else kind

@@ -14,30 +14,32 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from polyrnn import hookspecs
 from polyrnn.backend import Backend
 from polyrnn.backend_info import BackendInfo
-from polyrnn.claims import Claims
+from polyrnn.claims import Claims, check_modules
 from polyrnn.errors import (
     BackendBrokenError,
     BackendNotInstalledError,
     UnknownBackendError,
+    summary,
 )
 from polyrnn.forking import forget_imports_of
+from polyrnn.installation import install_command, is_installed
 from polyrnn.marks import constant_in_traces
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-_INTERRUPTS = (KeyboardInterrupt, GeneratorExit)
-"""What the user or Python raises while a plug-in is imported; it says nothing of the plug-in."""
 
 HOME = "polyrnn"
 """The distribution whose claim to a name goes before the claims of others."""
+
+UNNAMED = "an unnamed distribution"
 
 
 class Registry:
@@ -76,11 +78,15 @@ class Registry:
         return sorted(self._entry_points)
 
     def imported(self) -> list[str]:
-        """List the names of the backends that work and whose frameworks are imported already."""
+        """List the names of the backends that work and whose frameworks are imported already.
+
+        A backend whose framework is another's serves only where it is chosen by name.
+        """
         names = []
         for name in self.names():
             try:
-                if self.info(name).modules[0] in sys.modules:
+                module = self.info(name).modules[0]
+                if module in sys.modules and self.claims().owner_of_module(module) == name:
                     self.load(name)
                     names.append(name)
             except (BackendBrokenError, BackendNotInstalledError):
@@ -103,15 +109,18 @@ class Registry:
                 raise UnknownBackendError(_unknown(name, self.names()))
             if name not in self._infos:
                 try:
-                    self._infos[name] = self._describe(entry_point)
-                except _INTERRUPTS:
-                    raise
+                    info = self._describe(entry_point)
+                except KeyboardInterrupt:
+                    raise  # it is that of the user, and says nothing of the plug-in
                 except BaseException as error:  # a plug-in may raise SystemExit
                     self._problems[name] = error
                     raise BackendBrokenError(
                         f"the backend {name!r} of {distribution_of(entry_point)} is broken: its "
                         f"plug-in {entry_point.value!r} fails with {summary(error)}"
                     ) from error
+                self._infos[name] = info
+                if self._problems.pop(name, None) is not None:
+                    self._claims = None  # made without this backend, which works by now
             return self._infos[name]
 
     def _describe(self, entry_point: EntryPoint) -> BackendInfo:
@@ -128,11 +137,7 @@ class Registry:
             raise ValueError(
                 f"the entry point is named {entry_point.name!r}, its backend {info.name!r}"
             )
-        if "numpy" in info.modules and not is_own(entry_point):
-            raise ValueError(
-                "modules: expected the modules of a framework; 'numpy' belongs to the numpy "
-                "backend, and its arrays are taken by every backend"
-            )
+        check_modules(info)
         return info
 
     def load(self, name: str) -> Backend:
@@ -151,10 +156,10 @@ class Registry:
             if name not in self._backends:
                 try:
                     self._backends[name] = _instantiate(info.implementation)
-                except _INTERRUPTS:
+                except KeyboardInterrupt:
                     raise
                 except BaseException as error:
-                    if _is_missing(info.modules[0], error):
+                    if _is_missing(info, error):
                         raise BackendNotInstalledError(_not_installed(info)) from error
                     self._problems[name] = error
                     raise BackendBrokenError(
@@ -207,7 +212,7 @@ class Registry:
     def _is_own(self, name: str) -> bool:
         return is_own(self._entry_points[name])
 
-    def _precedence_of(self, name: str) -> tuple[bool, str]:
+    def _precedence_of(self, name: str) -> tuple[bool, str, str]:
         return _precedence(self._entry_points[name])
 
     def distribution_of(self, name: str) -> str:
@@ -245,7 +250,8 @@ def _instantiate(reference: str) -> Backend:
         raise TypeError(f"expected a subclass of polyrnn.Backend, got {implementation!r}")
     backend = implementation()
     kinds = getattr(backend, "tensor_type", None)
-    if not all(isinstance(kind, type) for kind in (kinds if isinstance(kinds, tuple) else [kinds])):
+    given: tuple[Any, ...] = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not given or not all(isinstance(kind, type) for kind in given):
         raise TypeError(f"tensor_type: expected a type or a tuple of types, got {kinds!r}")
     return backend
 
@@ -262,13 +268,8 @@ def framework_of(kind: type) -> str | None:
     return installed().framework_of(kind)
 
 
-def install_command(info: BackendInfo) -> str:
-    """Give the command line that installs the framework of a backend."""
-    return f'pip install "{info.install}"' if "[" in info.install else f"pip install {info.install}"
-
-
-def _precedence(entry_point: EntryPoint) -> tuple[bool, str]:
-    return not is_own(entry_point), distribution_of(entry_point)
+def _precedence(entry_point: EntryPoint) -> tuple[bool, str, str]:
+    return not is_own(entry_point), distribution_of(entry_point), entry_point.name
 
 
 def is_own(entry_point: EntryPoint) -> bool:
@@ -283,10 +284,12 @@ def _same_claim(one: EntryPoint, other: EntryPoint) -> bool:
 
 def distribution_of(entry_point: EntryPoint) -> str:
     """Return the name and the version of the distribution that has an entry point."""
-    distribution = entry_point.dist
-    if distribution is None:
-        return "an unnamed distribution"
-    return f"{distribution.name} {distribution.version}"
+    try:
+        distribution = entry_point.dist
+        name = None if distribution is None else distribution.name
+        return f"{name} {distribution.version}" if distribution and name else UNNAMED
+    except Exception:  # a distribution that was removed in part has no metadata any more
+        return UNNAMED
 
 
 def _unknown(name: str, names: list[str]) -> str:
@@ -305,11 +308,10 @@ def _not_installed(info: BackendInfo) -> str:
     )
 
 
-def _is_missing(module: str, error: BaseException) -> bool:
-    """Return whether an import failed because a module, or a package that it is in, is missing."""
-    return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
-
-
-def summary(error: BaseException) -> str:
-    """Return the type and the text of an error."""
-    return f"{type(error).__name__}: {error}"
+def _is_missing(info: BackendInfo, error: BaseException) -> bool:
+    """Return whether an import failed because the framework, or a package it is in, is missing."""
+    module = info.modules[0]
+    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        return True
+    # A stray folder of the name of a framework can be imported, and has no attributes.
+    return isinstance(error, ImportError | AttributeError) and not is_installed(info)

@@ -11,15 +11,14 @@ from functools import partial
 from types import ModuleType, TracebackType
 from typing import Any, cast
 
-from polyrnn import nests, registry
+from polyrnn import claims, nests, registry
 from polyrnn.backend import Backend
 from polyrnn.marks import before_calls, constant_in_traces, left_alone
 from polyrnn.statuses import BackendStatus, statuses
 
 ENVIRONMENT_VARIABLE = "POLYRNN_BACKEND"
 
-NEUTRAL = "numpy"
-"""The backend whose tensors any other takes, and the one used when nothing else chooses."""
+NEUTRAL = claims.NEUTRAL
 
 DEFAULT = "default"
 """What chooses a backend where nothing else does."""
@@ -241,8 +240,12 @@ def _within(place: Callable[[], str], leaf: Any) -> Choice | None:
     """
     for taker in _imported():
         backend = _choices[_load(taker)]().backend
-        leaves, structure = backend.nests.flatten(leaf)
-        if len(leaves) == 1 and leaves[0] is leaf:
+        try:
+            leaves, structure = backend.nests.flatten(leaf)
+            is_leaf = len(leaves) == 1 and leaves[0] is leaf
+        except Exception:  # what fails at a value that need not be its own harms no call
+            continue
+        if is_leaf:
             continue
         for position, part in enumerate(leaves):
             name = registry.framework_of(type(part))

@@ -1,14 +1,11 @@
 """What is known of each backend without importing its framework."""
 
-import sys
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
-from importlib.util import find_spec
 from typing import Literal
 
-from polyrnn.backend_info import BackendInfo
-from polyrnn.errors import BackendBrokenError
-from polyrnn.registry import Registry, distribution_of, install_command, summary
+from polyrnn.errors import BackendBrokenError, summary
+from polyrnn.installation import install_command, is_installed, version
+from polyrnn.registry import Registry, distribution_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,18 +77,18 @@ def _status(registry: Registry, name: str) -> BackendStatus:
         )
     failed = registry.problem(name)
     state: Literal["installed", "missing", "broken"] = "installed"
-    problem = _contested(registry, name)
-    if not _is_installed(info):
+    problem = ""
+    if not is_installed(info):
         state, problem = "missing", f"{info.modules[0]} is not installed"
     elif failed is not None:
         state, problem = "broken", f"importing it fails with {summary(failed)}"
     return BackendStatus(
         name=name,
         state=state,
-        version=_version(info) if state != "missing" else None,
+        version=version(info) if state != "missing" else None,
         distribution=distribution,
         install=install_command(info),
-        problem=problem,
+        problem="; ".join(filter(None, [problem, _contested(registry, name)])),
     )
 
 
@@ -103,33 +100,3 @@ def _contested(registry: Registry, name: str) -> str:
         f"{registry.distribution_of(owner)}, and this one only by its name"
         for module, owner in contested
     )
-
-
-def _is_installed(info: BackendInfo) -> bool:
-    """Return whether the first module of a backend is installed; it is not imported."""
-    module = info.modules[0]
-    if sys.modules.get(module) is not None:
-        return True
-    root, *rest = module.split(".")
-    try:
-        spec = find_spec(root)
-    except (ImportError, ValueError):
-        return False
-    is_namespace = spec is not None and spec.origin is None
-    name = root
-    for part in rest:
-        if spec is None or spec.submodule_search_locations is None:
-            return False
-        name = f"{name}.{part}"
-        spec = PathFinder.find_spec(name, spec.submodule_search_locations)
-    # A stray folder of the name of a framework is found as a namespace package, too.
-    return spec is not None and (not is_namespace or bool(rest) or _version(info) is not None)
-
-
-def _version(info: BackendInfo) -> str | None:
-    from importlib import metadata
-
-    try:
-        return metadata.version(info.distribution or info.modules[0].partition(".")[0])
-    except metadata.PackageNotFoundError:
-        return None

@@ -7,6 +7,8 @@ import pytest
 from shelf import BACKEND, PLUGIN, Shelf, status
 
 import polyrnn
+from polyrnn import registry
+from polyrnn.selection import choose
 from polyrnn.statuses import statuses
 
 BROKEN_PLUGINS = {
@@ -37,7 +39,7 @@ BROKEN_PLUGINS = {
     ),
     "exits in the hook": (
         "import polyrnn\n@polyrnn.hookimpl\ndef polyrnn_backends(): raise SystemExit",
-        "SystemExit: ",
+        "SystemExit",
     ),
     "modules that are no names": (
         PLUGIN.replace('("{name}",)', "(1, None)"),
@@ -68,6 +70,32 @@ BROKEN_PLUGINS = {
         PLUGIN.replace('"polyrnn-{name}",', '"polyrnn-{name}", distribution=3,'),
         "TypeError: distribution: expected a string or None, got 3",
     ),
+    "the end of a generator": ("raise GeneratorExit", "GeneratorExit"),
+    "an exception that cannot be shown": (
+        "class Odd(Exception):\n    def __str__(self): raise SystemExit\nraise Odd",
+        "Odd",
+    ),
+    "an answer that cannot be shown": (
+        "import polyrnn\nclass Odd:\n    def __repr__(self): raise ZeroDivisionError\n"
+        "@polyrnn.hookimpl\ndef polyrnn_backends(): return Odd()",
+        "ZeroDivisionError",
+    ),
+    "claims a part of numpy": (
+        PLUGIN.replace('("{name}",)', '("{name}", "numpy.ma")'),
+        "ValueError: modules: expected the modules of a framework; 'numpy.ma' belongs to the numpy",
+    ),
+    "claims the bases of all types": (
+        PLUGIN.replace('("{name}",)', '("{name}", "builtins")'),
+        "ValueError: modules: expected the modules of a framework; 'builtins' belongs to Python",
+    ),
+    "claims the bases of generic types": (
+        PLUGIN.replace('("{name}",)', '("{name}", "typing")'),
+        "ValueError: modules: expected the modules of a framework; 'typing' belongs to Python",
+    ),
+    "claims the program": (
+        PLUGIN.replace('("{name}",)', '("{name}", "__main__")'),
+        "ValueError: modules: expected the modules of a framework; '__main__' belongs to Python",
+    ),
     "claims numpy": (
         PLUGIN.replace('("{name}",)', '("{name}", "numpy")'),
         "ValueError: modules: expected the modules of a framework; 'numpy' belongs to the numpy",
@@ -95,6 +123,10 @@ BROKEN_BACKENDS = {
         "TypeError: expected a subclass of polyrnn.Backend",
     ),
     "exits": ("raise SystemExit('not today')", "SystemExit: not today"),
+    "no types of tensors": (
+        "from wrapped import WrappedBackend\nclass FakeBackend(WrappedBackend): tensor_type = ()",
+        "TypeError: tensor_type: expected a type or a tuple of types, got ()",
+    ),
     "no type of tensors": (
         "from wrapped import WrappedBackend\n"
         "class FakeBackend(WrappedBackend):\n    tensor_type = None",
@@ -183,3 +215,38 @@ class TestBroken:
             "abacus",
             "broken",
         )
+
+
+class TestHarmless:
+    @pytest.mark.parametrize("fault", BROKEN_PLUGINS)
+    def test_plain_calls_run(self, shelf: Shelf, fault: str) -> None:
+        shelf.framework("abacus", plugin=BROKEN_PLUGINS[fault][0])
+        output = polyrnn.rnn(lambda x, states: (x, []), np.ones((1, 2, 3)), [])[1]
+        assert type(output) is np.ndarray
+
+    @pytest.mark.parametrize("flatten", ["raise RuntimeError", "return None", "return [], None"])
+    def test_one_that_takes_no_nest_apart(self, shelf: Shelf, flatten: str) -> None:
+        backend = BACKEND + f"    def flatten(self, tree): {flatten}\n"
+        shelf.framework("abacus", backend=backend)
+        shelf.tensor("abacus", 1)
+
+        assert "abacus" in registry.installed().imported()
+        arguments = {"inputs": np.ones((1, 2, 3)), "initial_states": [object()]}
+        assert choose(None, arguments).name == "numpy"
+
+    def test_metadata_that_are_gone(self, shelf: Shelf) -> None:
+        shelf.framework("abacus")
+        (shelf.folder / "polyrnn_abacus-1.0.dist-info" / "METADATA").unlink()
+        assert status(shelf.registry(), "abacus").distribution == "an unnamed distribution"
+        assert polyrnn.rnn(lambda x, states: (x, []), np.ones((1, 2, 3)), [])[1].shape == (1, 2, 3)
+
+    def test_one_repaired_has_its_tensors(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", plugin="raise SystemExit")
+        registry = shelf.registry()
+        kind = type(shelf.tensor("abacus", 0))
+        assert registry.framework_of(kind) != "abacus"
+        shelf.write("polyrnn_abacus", "# mended" + PLUGIN.replace("{name}", "abacus"))
+        shelf.registry()
+        registry.load("abacus")
+        assert registry.framework_of(kind) == "abacus"
+        assert status(registry, "abacus").state == "installed"

@@ -1,5 +1,8 @@
 """Which backend has the tensors of a module that several plug-ins claim."""
 
+import sys
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -7,8 +10,13 @@ import pytest
 from shelf import FRAMEWORK, PLUGIN, Shelf, status
 
 import polyrnn
+from polyrnn import registry as registry_module
 from polyrnn.backend_info import BackendInfo
 from polyrnn.claims import Claims, Contested
+from polyrnn.registry import Registry
+from polyrnn.selection import choose
+from polyrnn_benchmark.contest import DisagreementError
+from polyrnn_benchmark.launch import WorkerError
 
 ONES = np.ones((2, 3, 4))
 
@@ -87,6 +95,80 @@ class TestClaims:
     def test_a_module_that_one_backend_lists_twice_is_not_contested(self) -> None:
         assert Claims([info("a", "beads", "beads")], lambda name: True).contested == {}
 
+    def test_of_two_backends_of_one_distribution_the_first_by_name_has_it(
+        self, shelf: Shelf
+    ) -> None:
+        for name in ("zig", "zag"):
+            shelf.write(f"polyrnn_{name}", claiming("abacus").replace("{name}", name))
+        shelf.distribute("both", zig="polyrnn_zig", zag="polyrnn_zag")
+        assert shelf.registry().framework_of(kind("abacus")) == "zag"
+
+    def test_a_second_claim_is_not_asked_about_nests(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "torch", sys.modules.get("torch", ModuleType("torch")))
+        shelf.framework("bad", plugin=claiming("torch"))
+        assert "bad" not in shelf.registry().imported()
+        assert choose(None, {"inputs": [ONES, object()]}).name == "numpy"
+        assert "polyrnn_bad_backend" not in sys.modules
+
+    def test_what_is_missing_is_told_before_a_second_claim(self, shelf: Shelf) -> None:
+        shelf.framework("bad", framework=None, plugin=claiming("abacus", "torch"))
+        found = status(shelf.registry(), "bad")
+        assert found.state == "missing"
+        assert found.problem.startswith("abacus is not installed; the tensors of torch choose ")
+
+    @pytest.mark.parametrize("module", [None, 1, property()])
+    def test_a_type_whose_module_is_no_name_is_nobodys(self, module: Any) -> None:
+        odd = type("Odd", (), {})
+        odd.__module__ = module
+        assert Claims([info("a", "beads")], lambda name: True).owner_of(odd) is None
+
+
+FAULTS: list[tuple[str, Any, str, Callable[[Any], Any], str]] = [
+    (
+        "The alphabet decides alone.",
+        Registry,
+        "_precedence_of",
+        lambda _: lambda self, name: (False, name, name),
+        "test_polyrnn_comes_before_others_whatever_their_names",
+    ),
+    (
+        "Any module may be claimed.",
+        registry_module,
+        "check_modules",
+        lambda _: lambda info: None,
+        "test_one_that_lists_numpy_harms_no_call",
+    ),
+    (
+        "A second claim is no problem.",
+        Claims,
+        "__init__",
+        lambda right: lambda self, *given: (right(self, *given), self.contested.clear())[0],
+        "test_a_second_claim_is_reported_with_both_distributions",
+    ),
+    (
+        "Whoever claims the module of an import is asked about nests.",
+        Registry,
+        "imported",
+        lambda right: (
+            lambda self: [n for n in self.names() if self.info(n).modules[0] in sys.modules]
+        ),
+        "test_a_second_claim_is_not_asked_about_nests",
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[0])
+def test_a_planted_fault_is_noticed(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, fault: tuple[Any, ...]
+) -> None:
+    _, where, attribute, mutate, test = fault
+    monkeypatch.setattr(where, attribute, mutate(getattr(where, attribute)))
+    given = {"monkeypatch": monkeypatch} if "nests" in test else {}
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        getattr(TestClaims(), test)(shelf, **given)
+
 
 class TestNamespacePackages:
     """A package without ``__init__.py``, as MLX is one, and a stray folder that looks like one."""
@@ -136,12 +218,43 @@ class TestNamespacePackages:
         with pytest.raises(polyrnn.BackendNotInstalledError, match="pip install polyrnn-abacus"):
             shelf.registry().load("abacus")
 
+    def test_a_stray_folder_of_tests_gives_that_command_too(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=None)
+        (shelf.folder / "abacus").mkdir()
+        shelf.write("abacus/test_abacus", "")
+        registry = shelf.registry()
+        with pytest.raises(polyrnn.BackendNotInstalledError, match="pip install polyrnn-abacus"):
+            registry.load("abacus")
+        # By now the folder is imported.
+        assert status(registry, "abacus").state == "missing"
+
+    def test_folders_in_folders_are_not_imported(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", framework=None, plugin=claiming("abacus.deep.beads"))
+        (shelf.folder / "abacus" / "deep").mkdir(parents=True)
+        assert status(shelf.registry(), "abacus").state == "missing"
+        shelf.write("abacus/deep/beads", "raise AssertionError('not to be imported')")
+        assert status(shelf.registry(), "abacus").state == "installed"
+        assert "abacus" not in sys.modules
+
+    def test_a_submodule_of_a_module_is_none(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", plugin=claiming("abacus.beads"))
+        assert status(shelf.registry(), "abacus").state == "missing"
+
+    def test_a_module_made_by_hand_is_installed(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shelf.framework("abacus", framework=None)
+        monkeypatch.setitem(sys.modules, "abacus", ModuleType("abacus"))
+        assert status(shelf.registry(), "abacus").state == "installed"
+
 
 def test_every_error_of_polyrnn_has_one_base() -> None:
     for error in (
         polyrnn.UnknownBackendError,
         polyrnn.BackendNotInstalledError,
         polyrnn.BackendBrokenError,
+        DisagreementError,
+        WorkerError,
     ):
         assert issubclass(error, polyrnn.PolyrnnError)
     with pytest.raises(polyrnn.PolyrnnError):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import polyrnn
+from polyrnn.errors import PolyrnnError
 from polyrnn_benchmark import workload
 from polyrnn_benchmark.framework import Framework, Loop, Step, Tensor
 from polyrnn_benchmark.measure import Call, alternate
@@ -13,7 +14,7 @@ from polyrnn_benchmark.results import Contest, Result
 from polyrnn_benchmark.scenarios import Cell
 
 
-class DisagreementError(AssertionError):
+class DisagreementError(PolyrnnError, AssertionError):
     """Two loops do not compute the same thing, so that comparing their times means nothing."""
 
 

@@ -9,10 +9,12 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from polyrnn.errors import PolyrnnError
+
 WORKER = "polyrnn_benchmark.worker"
 
 
-class WorkerError(RuntimeError):
+class WorkerError(PolyrnnError, RuntimeError):
     """The process that measured a backend ended before it was done."""
 
 

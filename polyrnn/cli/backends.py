@@ -10,7 +10,12 @@ from rich.text import Text
 
 from polyrnn import __version__, registry, selection
 from polyrnn.cli.terminal import console, print_items, print_json, print_table
-from polyrnn.errors import BackendBrokenError, BackendNotInstalledError, UnknownBackendError
+from polyrnn.errors import (
+    BackendBrokenError,
+    BackendNotInstalledError,
+    UnknownBackendError,
+    summary,
+)
 from polyrnn.statuses import BackendStatus, statuses
 
 STYLES = {"installed": "green", "missing": "dim", "broken": "red", "shadowed": "yellow"}
@@ -36,35 +41,38 @@ def backends(devices: bool, as_json: bool) -> None:
         _print(rows, chosen, devices)
 
 
-def _import_all(known: registry.Registry) -> dict[str, list[str] | Exception]:
+def _import_all(known: registry.Registry) -> dict[str, list[str] | BaseException]:
     """Import what is installed; give its devices, or why there are none to give, by backend."""
-    found: dict[str, list[str] | Exception] = {}
+    found: dict[str, list[str] | BaseException] = {}
     with console(sys.stderr).status("", spinner="line") as progress:
         for name in known.names():
             progress.update(f"importing {name}")
             try:
-                found[name] = known.load(name).devices()
+                found[name] = [str(device) for device in known.load(name).devices()]
             except (BackendBrokenError, BackendNotInstalledError):
                 continue  # the status of the backend says so afterwards
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 found[name] = error
     return found
 
 
 def _describe(
-    known: registry.Registry, status: BackendStatus, found: dict[str, list[str] | Exception]
+    known: registry.Registry, status: BackendStatus, found: dict[str, list[str] | BaseException]
 ) -> dict[str, Any]:
     row = asdict(status)
     devices = found.get(status.name)
     if devices is None or status.state != "installed":
         return row
-    if isinstance(devices, Exception):
-        problem = f"listing its devices fails with {type(devices).__name__}: {devices}"
+    if isinstance(devices, BaseException):
+        problem = f"listing its devices fails with {summary(devices)}"
         return {**row, "state": "broken", "problem": problem}
     row["devices"] = devices
     if status.version is None:
-        framework = sys.modules[known.info(status.name).modules[0]]
-        row["version"] = getattr(framework, "__version__", None)
+        root = known.info(status.name).modules[0].partition(".")[0]
+        version = getattr(sys.modules.get(root), "__version__", None)
+        row["version"] = version if isinstance(version, str) else None
     return row
 
 
@@ -76,7 +84,8 @@ def _chosen(known: registry.Registry, rows: list[dict[str, Any]]) -> dict[str, s
 def _problem(known: registry.Registry, rows: list[dict[str, Any]], name: str) -> str:
     for row in rows:  # a claim to a name that is taken comes after the backend that has it
         if row["name"] == name:
-            return str(row["problem"])
+            # One whose tensors choose another works where it is chosen by name.
+            return "" if row["state"] == "installed" else str(row["problem"])
     try:
         known.info(name)
     except UnknownBackendError as error:
@@ -108,8 +117,12 @@ def _print(rows: list[dict[str, Any]], chosen: dict[str, str], devices: bool) ->
 def _cells(row: dict[str, Any], devices: bool) -> list[str | Text]:
     cells: list[str | Text] = [
         row["name"],
-        Text(row["state"], style=STYLES[row["state"]]),
+        Text(row["state"], style=_style(row)),
         row["version"] or "",
         row["distribution"],
     ]
     return [*cells, ", ".join(row.get("devices", []))] if devices else cells
+
+
+def _style(row: dict[str, Any]) -> str:
+    return STYLES["shadowed" if row["state"] == "installed" and row["problem"] else row["state"]]

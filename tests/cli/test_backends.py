@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from shelf import BACKEND, FRAMEWORK, Shelf
+from shelf import BACKEND, FRAMEWORK, PLUGIN, Shelf
 
 import polyrnn
 from polyrnn.cli.group import group
@@ -111,6 +111,14 @@ class TestChosen:
         monkeypatch.setenv("POLYRNN_BACKEND", "abacus")
         assert facts()["chosen"]["problem"] == "abacus is not installed"
 
+    def test_one_that_serves_by_name_only_works(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shelf.framework("bad", plugin=PLUGIN.replace('("{name}",)', '("bad", "torch")'))
+        monkeypatch.setenv("POLYRNN_BACKEND", "bad")
+        assert facts()["chosen"]["problem"] == ""
+        assert "That does not work" not in listing().stdout
+
     def test_a_usurper_does_not_count(self, shelf: Shelf) -> None:
         shelf.distribute("polyrnn-usurper", numpy="polyrnn_usurper")
         assert facts()["chosen"]["problem"] == ""
@@ -147,3 +155,23 @@ class TestDevices:
         assert found["state"] == "broken"
         assert found["problem"] == "listing its devices fails with OSError: no driver"
         assert row("numpy", "--devices")["devices"] == ["cpu"]
+
+    @pytest.mark.parametrize(
+        ("statement", "failure"),
+        [
+            ("raise SystemExit(3)", "SystemExit: 3"),
+            ("return None", "TypeError: 'NoneType' object is not iterable"),
+        ],
+    )
+    def test_a_list_that_is_none(self, shelf: Shelf, statement: str, failure: str) -> None:
+        shelf.framework("abacus", backend=BACKEND + f"    def devices(self): {statement}\n")
+        assert row("abacus", "--devices")["problem"] == f"listing its devices fails with {failure}"
+
+    @pytest.mark.parametrize("version", ["None", "(3, 1)"])
+    def test_a_version_that_is_no_text(self, shelf: Shelf, version: str) -> None:
+        shelf.framework("abacus", framework=FRAMEWORK + f"\n__version__ = {version}\n")
+        assert row("abacus", "--devices")["version"] is None
+
+    def test_a_framework_that_its_backend_does_not_import(self, shelf: Shelf) -> None:
+        shelf.framework("abacus", backend="from wrapped import WrappedBackend as FakeBackend")
+        assert row("abacus", "--devices")["state"] == "installed"

@@ -31,6 +31,22 @@ EXPECTED = {
         "broken",
         "its plug-in 'polyrnn_exits' fails with SystemExit: this plug-in exits on purpose",
     ),
+    ("a-numpy-too", "polyrnn-greedy 1.0"): (
+        "broken",
+        "its plug-in 'polyrnn_numpy_too' fails with ValueError: modules: expected the modules of a "
+        "framework; 'numpy' belongs to the numpy backend, and its arrays are taken by every "
+        "backend",
+    ),
+    ("greedy", "polyrnn-greedy 1.0"): (
+        "broken",
+        "its plug-in 'polyrnn_greedy' fails with ValueError: modules: expected the modules of a "
+        "framework; 'builtins' belongs to Python, and other types derive from those in it",
+    ),
+    ("shapeless", "polyrnn-greedy 1.0"): (
+        "broken",
+        "its plug-in 'polyrnn_shapeless' fails with TypeError: modules: expected a tuple of "
+        "names, got (1, None)",
+    ),
     ("numpy", f"polyrnn {polyrnn.__version__}"): ("installed", ""),
     ("numpy", "polyrnn-taken 1.0"): (
         "shadowed",

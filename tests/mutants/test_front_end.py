@@ -363,6 +363,18 @@ OTHERS = [
         lambda _: lambda name, names: f"no backend is named {name!r}",
     ),
     (
+        "A name in capitals is near to none.",
+        "refuses-inexact-name",
+        registry,
+        "_unknown",
+        lambda right: (
+            lambda name, names: (
+                right(name, names if name == name.lower() else [])
+                + f" There are: {', '.join(names)}."
+            )
+        ),
+    ),
+    (
         "A framework tells what of a mask is zero.",
         "mask-list-of-complex",
         mask_arguments,

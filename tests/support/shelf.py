@@ -95,8 +95,9 @@ class Shelf:
     def forget(self) -> None:
         """Drop the modules that were imported from the folder."""
         for name, module in list(sys.modules.items()):
-            origin = getattr(module, "__file__", None)
-            if origin is not None and Path(origin).is_relative_to(self.folder):
+            # A package without an `__init__` has folders only.
+            origins = [getattr(module, "__file__", None), *vars(module).get("__path__", ())]
+            if any(origin and Path(origin).is_relative_to(self.folder) for origin in origins):
                 del sys.modules[name]
 
 

@@ -133,7 +133,7 @@ def _exact_name(subject: Subject, mode: str) -> None:
             try:
                 _rnn(subject, mode, wave(2, 4, 3))
             except ValueError as error:
-                if f"no backend is named {name!r}" in str(error):
+                if f"no backend is named {name!r}; did you mean {subject.name!r}?" in str(error):
                     continue
                 raise DisagreementError(f"environment: got {error} for {name!r}") from error
         raise DisagreementError(f"environment: {name!r} was taken")
@@ -148,8 +148,12 @@ def _foreign(subject: Subject) -> tuple[Any, str]:
     """Make what looks like a tensor of a framework other than that of the subject."""
     known = registry.installed()
     own = ("numpy", subject.framework, subject.name)
-    other = next(name for name in _described(known) if name not in own)
-    return type("Tensor", (), {"__module__": known.info(other).modules[0]})(), other
+    for other in _described(known):
+        kind = type("Tensor", (), {"__module__": known.info(other).modules[0]})
+        # Of a module that two plug-ins claim one has the tensors.
+        if other not in own and known.framework_of(kind) == other:
+            return kind(), other
+    raise DisagreementError("no other backend is installed whose tensors could be refused")
 
 
 def _foreign_tensor(subject: Subject, mode: str) -> None:
@@ -291,7 +295,7 @@ ROWS = (
     Check(
         name="refuses-inexact-name",
         rules=(20, 21),
-        title="A name in the environment is taken as it stands, spaces and case included.",
+        title="A name in the environment is taken as it stands, and its nearest is suggested.",
         check=_exact_name,
         needs_name=True,
     ),
