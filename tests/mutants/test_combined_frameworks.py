@@ -10,11 +10,11 @@ from mutation import Mutant, assert_rejected
 
 import polyrnn_tensorflow.backend
 import polyrnn_torch.eager_loop
-from polyrnn import plan
+from polyrnn import plan, reading
 from polyrnn_tensorflow.backend import TensorFlowBackend
 from polyrnn_torch.backend import TorchBackend
 
-SUITE = ("test_checks", "test_cases")
+SUITE = ("test_cases", "test_errors", "test_checks")
 
 
 def blocks_forward(right: Any) -> Any:
@@ -37,7 +37,7 @@ def lengths_of_32_bits(right: Any) -> Any:
     return lambda backend, lengths, like: right(backend, tf.cast(lengths, tf.int32), like)
 
 
-class OfInputsAlone(plan.Reader):
+class OfInputsAlone(reading.Reader):
     """Looks for a device among the inputs, and nowhere else."""
 
     def first_tensor(self, leaves: Any) -> Any:
