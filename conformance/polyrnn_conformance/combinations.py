@@ -71,21 +71,25 @@ masks none throughout; and only one state comes back bare.
 
 
 FEWER: dict[str, tuple[str, ...]] = {
-    "states": ("bare", "ranks", "ragged", "dict-of-one", "counter", "none"),
+    "masking": ("none", "mask-rank-3", "lengths", "both"),
+    "held": ("tensor", "float-tensor", "numpy"),
+    "states": ("bare", "ragged", "counter", "none"),
     "time": ("1", "5"),
     "batch": ("2",),
+    "dtype": ("float32", "bfloat16", "complex64", _MIXED),
 }
 """Levels that are enough where the step is traced, which takes long for each call."""
 
 FEWER_DIFFERENTIATED: dict[str, tuple[str, ...]] = {
     **FEWER,
     "masking": ("none", "mask", "lengths"),
-    "pattern": ("right", "gaps", "all"),
+    "pattern": ("right", "gaps"),
     "held": ("tensor", "numpy"),
     "padding": ("nan",),
     "inputs": ("tensor", "node"),
     "states": ("list", "ragged", "counter"),
     "constants": ("none", "nested"),
+    "outputs": ("tensor", "nested", "first-state"),
     "returned": ("list", "tuple"),
 }
 """Levels that are enough where the gradient is traced, which takes longer still."""
@@ -111,7 +115,11 @@ def rows_of(
     """
     factors = factors_for(dtypes, unrolls=unrolls, differentiated=differentiated)
     if fewer:
-        factors |= FEWER_DIFFERENTIATED if differentiated else FEWER
+        few = FEWER_DIFFERENTIATED if differentiated else FEWER
+        factors = {
+            name: tuple(level for level in levels if level in few.get(name, levels)) or levels
+            for name, levels in factors.items()
+        }
     return tuple(covering_rows(factors, strength, EXCLUDED))
 
 
