@@ -84,7 +84,9 @@ def _length_mask(subject: Subject, mode: str) -> None:
 
 def _first_true(subject: Subject, mode: str) -> None:
     steps, first_true = np.arange(300), subject.backend.first_true
-    mask = np.stack([steps % 300 == 299, steps >= 130, steps < 7, steps == 256], axis=1)
+    # More than 255 true elements, too, which the smallest integers do not count.
+    rows = [steps == 299, steps >= 130, steps < 7, steps == 256, steps >= 0, steps < 290]
+    mask = np.stack(rows, axis=1)
 
     def last_true(mask: Any) -> Any:
         return first_true(mask, reverse=True)
@@ -93,8 +95,8 @@ def _first_true(subject: Subject, mode: str) -> None:
         subject,
         mode,
         [
-            _Asked("first_true", first_true, [mask], [299, 130, 0, 256]),
-            _Asked("first_true, reverse=True", last_true, [mask], [299, 299, 6, 256]),
+            _Asked("first_true", first_true, [mask], [299, 130, 0, 256, 0, 0]),
+            _Asked("first_true, reverse=True", last_true, [mask], [299, 299, 6, 256, 299, 289]),
         ],
     )
 
