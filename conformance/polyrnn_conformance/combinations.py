@@ -70,22 +70,38 @@ masks none throughout; and only one state comes back bare.
 """
 
 
+WALKS = {
+    f"{'backwards' if backwards == 'yes' else 'forward'}-{'all' if every == 'yes' else 'last'}": {
+        "go_backwards": backwards,
+        "return_all_outputs": every,
+    }
+    for backwards in ("no", "yes")
+    for every in ("no", "yes")
+}
+"""Two flags as one factor, whose pairs with another are triples."""
+
 FEWER: dict[str, tuple[str, ...]] = {
-    "states": ("bare", "ranks", "ragged", "dict-of-one", "counter", "none"),
-    "time": ("1", "5"),
+    # Unrolled, or of one step, a loop is none to trace.
+    "unroll": ("no",),
+    "time": ("5",),
+    "masking": ("none", "mask-rank-3", "lengths", "both"),
+    "held": ("tensor", "float-tensor", "numpy"),
+    "states": ("bare", "ragged", "counter", "none"),
     "batch": ("2",),
+    "dtype": ("float32", "bfloat16", "complex64", _MIXED),
 }
 """Levels that are enough where the step is traced, which takes long for each call."""
 
 FEWER_DIFFERENTIATED: dict[str, tuple[str, ...]] = {
     **FEWER,
     "masking": ("none", "mask", "lengths"),
-    "pattern": ("right", "gaps", "all"),
+    "pattern": ("right", "gaps"),
     "held": ("tensor", "numpy"),
     "padding": ("nan",),
     "inputs": ("tensor", "node"),
     "states": ("list", "ragged", "counter"),
     "constants": ("none", "nested"),
+    "outputs": ("tensor", "nested", "first-state"),
     "returned": ("list", "tuple"),
 }
 """Levels that are enough where the gradient is traced, which takes longer still."""
@@ -110,9 +126,16 @@ def rows_of(
         fewer: Leave out levels, for what is traced.
     """
     factors = factors_for(dtypes, unrolls=unrolls, differentiated=differentiated)
-    if fewer:
-        factors |= FEWER_DIFFERENTIATED if differentiated else FEWER
-    return tuple(covering_rows(factors, strength, EXCLUDED))
+    if not fewer:
+        return tuple(covering_rows(factors, strength, EXCLUDED))
+    few = FEWER_DIFFERENTIATED if differentiated else FEWER
+    factors = {
+        name: tuple(level for level in levels if level in few.get(name, levels)) or levels
+        for name, levels in factors.items()
+        if name not in ("go_backwards", "return_all_outputs")
+    }
+    rows = covering_rows({"walk": tuple(WALKS), **factors}, strength, EXCLUDED)
+    return tuple(WALKS[row.pop("walk")] | row for row in rows)
 
 
 def factors_for(
@@ -206,7 +229,7 @@ _STATES: dict[str, Callable[[Make], tuple[tuple[Any, ...], str]]] = {
     "bare": lambda leaf: ((leaf(3),), "bare"),
     "list": lambda leaf: ((leaf(2),), "list"),
     "tuple": lambda leaf: ((leaf(3), leaf(1)), "tuple"),
-    "ranks": lambda leaf: ((leaf(2, 1), leaf(), leaf(3)), "list"),
+    "ranks": lambda leaf: ((leaf(2, 1), leaf(), leaf(1, 2, 2)), "list"),
     "ragged": lambda leaf: (([leaf(2), [leaf(1)]], (), (leaf(),)), "list"),
     "dict-of-one": lambda leaf: (({"h": leaf(3)},), "list"),
     "counter": lambda leaf: ((leaf(2), leaf(batched=False)), "list"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,15 @@ class Subject:
         """Whether the tensors of the framework are other than NumPy arrays."""
         return not issubclass(np.ndarray, self.backend.tensor_type)
 
+    @cached_property
+    def writes_in_place(self) -> bool:
+        """Whether tensors of the framework can be written into."""
+        try:
+            self.backend.convert(np.zeros(2))[0] = 1
+        except Exception:  # each framework refuses in its own way
+            return False
+        return True
+
     def tensor(self, array: Any) -> Any:
         """Make a tensor of an array."""
         tensor = self.backend.convert(array)
@@ -86,10 +96,16 @@ class Subject:
                 shapes.append(tuple([self.backend.shape(leaf) for leaf in leaves_of(result)]))
             return leaves_of(result)
 
-        leaves = self.harness.run(mode, function, [self.tensor(array) for array in arrays])
+        before = [array.copy() for array in arrays]
+        tensors = [self.tensor(array) for array in arrays]
+        leaves = self.harness.run(mode, function, tensors)
+        results = [self.harness.to_numpy(leaf) for leaf in leaves]
+        if mode == self.harness.modes[0] and self.writes_in_place:
+            given = [self.harness.to_numpy(tensor) for tensor in tensors]
+            _assert_apart(results, given, before)
         return Result(
             skeleton=skeletons[-1],
-            leaves=[self.harness.to_numpy(leaf) for leaf in leaves],
+            leaves=results,
             dtypes=[self.backend.dtype_name(leaf) for leaf in leaves],
         )
 
@@ -137,6 +153,17 @@ def _counted(step: Callable[..., Any], counter: list[int]) -> Callable[..., Any]
         return step(x, states)
 
     return counted
+
+
+def _assert_apart(results: list[Any], given: list[Any], before: list[Any]) -> None:
+    """Check that no result shares memory with another or with an argument, which is as it was."""
+    for position, result in enumerate(results):
+        for other in [*results[:position], *given]:
+            if np.may_share_memory(result, other) and np.shares_memory(result, other):
+                raise DisagreementError(f"result {position} shares memory with another tensor")
+    for tensor, array in zip(given, before, strict=True):
+        if tensor.tobytes() != array.tobytes():
+            raise DisagreementError(f"an argument was written into: {tensor}, was {array}")
 
 
 class _Place:

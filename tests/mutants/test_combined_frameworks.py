@@ -14,7 +14,7 @@ from polyrnn import plan, reading
 from polyrnn_tensorflow.backend import TensorFlowBackend
 from polyrnn_torch.backend import TorchBackend
 
-SUITE = ("test_checks", "test_cases")
+SUITE = ("test_cases", "test_errors", "test_checks")
 
 
 def blocks_forward(right: Any) -> Any:

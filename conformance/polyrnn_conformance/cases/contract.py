@@ -84,8 +84,10 @@ def _length_mask(subject: Subject, mode: str) -> None:
 
 def _take_first(subject: Subject, mode: str) -> None:
     steps, take_first = np.arange(300), subject.backend.take_first
-    mask = np.stack([steps % 300 == 299, steps >= 130, steps < 7, steps == 256], axis=1)
-    numbers = np.repeat(steps[:, None], 4, axis=1).astype("int32")
+    # More than 255 true elements, too, which the smallest integers do not count.
+    rows = [steps == 299, steps >= 130, steps < 7, steps == 256, steps >= 0, steps < 290]
+    mask = np.stack(rows, axis=1)
+    numbers = np.repeat(steps[:, None], 6, axis=1).astype("int32")
 
     def first(mask: Any, x: Any) -> Any:
         return take_first(mask, [x])[0]
@@ -97,8 +99,8 @@ def _take_first(subject: Subject, mode: str) -> None:
         subject,
         mode,
         [
-            _Asked("take_first", first, [mask, numbers], [299, 130, 0, 256]),
-            _Asked("take_first, reverse=True", last, [mask, numbers], [299, 299, 6, 256]),
+            _Asked("take_first", first, [mask, numbers], [299, 130, 0, 256, 0, 0]),
+            _Asked("take_first, reverse=True", last, [mask, numbers], [299, 299, 6, 256, 299, 289]),
         ],
     )
 

@@ -43,11 +43,11 @@ def _mask(name: str, title: str, value: Any, dtype: str) -> Case:
 
 
 def _counts_reciprocals(xp: Any) -> Step:
-    """Add up in a counter the reciprocals of all inputs, masked ones included."""
+    """Add up in a counter states and reciprocals of inputs, of masked steps too."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         state, counter = states
-        return state + x, [state + x, counter + xp.sum(1 / x)]
+        return state + x, [state + x, counter + xp.sum(1 / x) + xp.sum(state)]
 
     return step
 

@@ -54,6 +54,17 @@ def into_one_of_two(xp: Any) -> Step:
     return step
 
 
+def into_second_state(xp: Any) -> Step:
+    """Add up the inputs in the place of the second state."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        first, second = states
+        second += x
+        return first + second, [first + x, second]
+
+    return step
+
+
 def into_input(xp: Any) -> Step:
     """Add the state in the place of the input."""
 
@@ -147,6 +158,13 @@ ROWS = (
         "A step returns one tensor as two states, and writes into the first.",
         into_one_of_two,
         "states[0]",
+        initial_states=[wave(2, 3), wave(2, 3, phase=2)],
+    ),
+    _row(
+        "second-state",
+        "A step writes into its second state.",
+        into_second_state,
+        "states[1]",
         initial_states=[wave(2, 3), wave(2, 3, phase=2)],
     ),
     _row("input", "A step writes into its input.", into_input, "inputs"),
