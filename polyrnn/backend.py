@@ -297,6 +297,7 @@ def python_loop(
     carry: Carry,
     steps: Iterable[list[Tensor]],
     stack: Callable[[list[Tensor]], Tensor],
+    copy: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Carry, list[Tensor]]:
     """Call the body for each time step in plain Python.
 
@@ -307,6 +308,8 @@ def python_loop(
         carry: As in `Backend.loop`.
         steps: The slices of each time step, in the order of the walk.
         stack: Joins the outputs of all steps along a new first axis.
+        copy: Copies each output before the next step is called; needed where a step could write
+            into an output that it returned before.
 
     Returns:
         The last carry and the stacked outputs.
@@ -321,5 +324,5 @@ def python_loop(
     collected: list[list[Tensor]] = []
     for slices in steps:
         carry, outputs = body(carry, slices)
-        collected.append(outputs)
+        collected.append(outputs if copy is None else list(map(copy, outputs)))
     return carry, [stack(list(leaf)) for leaf in zip(*collected, strict=True)]

@@ -46,7 +46,7 @@ def _refuses(text: str, wrong: Wrong, **changes: Any) -> Callable[[Subject, str]
         for at, time in PLACES:
             call = Call(
                 step=_late(at, wrong),
-                weights=(wave(2, 3, dtype="float16"),),
+                weights=(np.ones((2, 3), "int32"),),
                 inputs=wave(2, time, 3),
                 initial_states=[wave(2, 3)],
                 **{
@@ -79,7 +79,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 FAULTS: dict[str, tuple[str, Wrong]] = {
     "state-of-other-dtype": (
-        "state [0]: step returned float16 (2, 3) for float32 (2, 3)",
+        "state [0]: step returned int32 (2, 3) for float32 (2, 3)",
         lambda x, total, other: (total, [other]),
     ),
     "state-of-other-shape": (
@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[str, Wrong]] = {
         lambda x, total, other: (total, [total, total]),
     ),
     "output-of-other-dtype": (
-        "output: step returned float16 (2, 3) for float32 (2, 3)",
+        "output: step returned int32 (2, 3) for float32 (2, 3)",
         lambda x, total, other: (other, [total]),
     ),
     "output-of-other-shape": (

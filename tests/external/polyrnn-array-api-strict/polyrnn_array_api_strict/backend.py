@@ -26,7 +26,7 @@ class StrictBackend(Backend):
     ) -> tuple[Carry, list[Any]]:
         walk = range(xs[0].shape[0])
         steps = ([_copy(x[t, ...]) for x in xs] for t in (reversed(walk) if reverse else walk))
-        return python_loop(body, carry, steps, xp.stack)
+        return python_loop(body, carry, steps, xp.stack, _copy)
 
     def convert(self, value: Any, like: Any = None) -> Any:
         x = xp.asarray(value)
