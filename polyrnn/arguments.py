@@ -17,6 +17,10 @@ class Arguments(NamedTuple):
     time_major: Any
     zero_output_for_mask: Any
     return_all_outputs: Any
+    reset: Any = None
+    reset_states: Any = None
+    initial_output: Any = None
+    truncate_every: Any = None
 
     def with_tensors(self) -> dict[str, Any]:
         """Return the arguments that may hold tensors, by name, in the order of choosing."""
@@ -26,4 +30,7 @@ class Arguments(NamedTuple):
             "constants": self.constants,
             "mask": self.mask,
             "input_length": self.input_length,
+            "reset": self.reset,
+            "reset_states": self.reset_states,
+            "initial_output": self.initial_output,
         }

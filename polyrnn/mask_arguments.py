@@ -10,16 +10,23 @@ from polyrnn.sizes import Sizes, same_size, sizes_agree
 from polyrnn.unsupported import NUMBER_KINDS, kind_of, why_not_plain
 
 
-def read_mask(reader: Reader, mask: Any, sizes: Sizes) -> Tensor:
-    """Check a mask; give it as booleans of shape ``(time, batch)``."""
+def read_mask(reader: Reader, argument: str, mask: Any, sizes: Sizes) -> Tensor:
+    """Check a mask and return it as booleans of shape ``(time, batch)``.
+
+    Args:
+        reader: Converts it.
+        argument: What it was passed as, ``"mask"`` or ``"reset"``.
+        mask: The mask.
+        sizes: The sizes of the inputs.
+    """
     backend = reader.backend
     if not isinstance(mask, backend.tensor_type):
-        array = _host_array("mask", mask)
+        array = _host_array(argument, mask)
         mask = mask if array is None else _nonzero_on_host(backend, array)
-    mask = reader.follow(mask, "mask")
+    mask = reader.follow(mask, argument)
     name = backend.dtype_name(mask)
     if not name.startswith(NUMBER_KINDS):
-        raise ValueError(f"mask: expected bool or numbers, got dtype {name}")
+        raise ValueError(f"{argument}: expected bool or numbers, got dtype {name}")
     shape = backend.shape(mask)
     expected = sizes.shape()
     if (
@@ -29,7 +36,7 @@ def read_mask(reader: Reader, mask: Any, sizes: Sizes) -> Tensor:
     ):
         given = "unknown rank" if shape is None else f"{shape}"
         raise ValueError(
-            f"mask: expected shape {expected} or {(*expected, 1)} for inputs whose first two "
+            f"{argument}: expected shape {expected} or {(*expected, 1)} for inputs whose first two "
             f"axes are {expected}, got {given}"
         )
     if len(shape) == 3:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from polyrnn.backend import Backend, Tensor
+from polyrnn.boundaries import Boundaries
 from polyrnn.nests import Nest
 from polyrnn.sizes import Sizes, sizes_agree
 
@@ -34,6 +35,7 @@ class Masking(NamedTuple):
         zeroes_output: Whether the output of a masked step is zeros.
         all_outputs: Whether the outputs of all steps are wanted.
         reverse: Whether the walk goes from the last step to the first.
+        fills_later: Whether outputs are repeated in one operation after the loop.
     """
 
     backend: Backend
@@ -43,6 +45,7 @@ class Masking(NamedTuple):
     zeroes_output: bool
     all_outputs: bool
     reverse: bool
+    fills_later: bool
 
     def slices(self) -> list[Tensor]:
         """Return what the loop slices besides the inputs: the mask, once for each rank."""
@@ -89,15 +92,16 @@ class Masking(NamedTuple):
     def hold(self, input_count: int) -> Hold:
         """Return a function that holds states, and outputs where they are held in the loop.
 
-        `held`, what the loop carries for it, is `None` before the first step. Where masked
-        steps put out zeros, or `finish` repeats the outputs, later steps need nothing of it.
+        `held`, what the loop carries for it, is the initial output before the first step, and
+        `None` where that is zeros. Where masked steps put out zeros, or `finish` repeats the
+        outputs, later steps need nothing of it.
 
         Args:
             input_count: How many slices come before those of `slices`.
         """
         select, masks = self.backend.select, self._state_masks(input_count)
         zeroes, all_outputs = self.zeroes_output, self.all_outputs
-        fills_later = self._fills_later()
+        fills_later = self.fills_later
         nothing: list[Tensor] = []
 
         def hold(
@@ -121,10 +125,6 @@ class Masking(NamedTuple):
 
         return hold
 
-    def _fills_later(self) -> bool:
-        repeats = self.all_outputs and not self.zeroes_output
-        return repeats and self.backend.forward_fill is not None
-
     def finish(
         self, stacked: list[Tensor], last: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
@@ -135,7 +135,7 @@ class Masking(NamedTuple):
             last: The leaves of the last output, where `stacked` has none.
         """
         backend = self.backend
-        if not self.zeroes_output and not self._fills_later():
+        if not self.zeroes_output and not self.fills_later:
             return stacked, last
         walked = backend.flip(self.mask) if self.reverse else self.mask
         if self.zeroes_output:
@@ -156,10 +156,12 @@ def make_masking(
     mask: Tensor,
     inputs: list[Tensor],
     states: list[Tensor],
+    boundaries: Boundaries | None,
     *,
     zeroes_output: bool,
     all_outputs: bool,
     reverse: bool,
+    starts_with_zeros: bool,
 ) -> tuple[Masking, list[Tensor]]:
     """Prepare a masked walk.
 
@@ -168,9 +170,12 @@ def make_masking(
         mask: Where steps count, booleans of shape ``(time, batch)``.
         inputs: The leaves of the inputs, ``(time, batch, ...)``.
         states: The leaves of the initial states.
+        boundaries: What happens between the steps.
         zeroes_output: Whether the output of a masked step is zeros.
         all_outputs: Whether the outputs of all steps are wanted.
         reverse: Whether the walk goes from the last step to the first.
+        starts_with_zeros: Whether what masked steps repeat is zeros before the first step, and
+            never becomes zeros again.
 
     Returns:
         The masking, and the inputs with their masked entries replaced, in the form that the
@@ -180,6 +185,8 @@ def make_masking(
     # A state of rank 0, such as a counter, belongs to the walk and not to a sample.
     of_samples = [shape != () for shape in shapes]
     sampled = [state for state, is_one in zip(states, of_samples, strict=True) if is_one]
+    if boundaries is not None:
+        sampled = boundaries.first_met(mask, sampled, reverse=reverse)
     filled, stand_ins = pairs(backend, mask, inputs, sampled, reverse=reverse)
     remaining = iter(stand_ins)
     ranks = [len(shape) if shape and backend.expands_masks else 1 for shape in shapes]
@@ -191,6 +198,12 @@ def make_masking(
         zeroes_output=zeroes_output,
         all_outputs=all_outputs,
         reverse=reverse,
+        fills_later=(
+            starts_with_zeros
+            and all_outputs
+            and not zeroes_output
+            and backend.forward_fill is not None
+        ),
     )
     return masking, filled
 
@@ -214,7 +227,7 @@ def pairs(
         backend: The backend.
         mask: Where steps count, ``(time, batch)``.
         xs: The leaves of the inputs, ``(time, batch, ...)``.
-        states: The initial states that have the batch as first axis, ``(batch, ...)``.
+        states: The states that samples meet their first valid inputs with, ``(batch, ...)``.
         reverse: Whether the walk goes from the last step to the first.
 
     Returns:

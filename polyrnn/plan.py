@@ -6,6 +6,12 @@ from typing import Any, NamedTuple
 
 from polyrnn.arguments import Arguments
 from polyrnn.backend import Backend, Tensor
+from polyrnn.boundaries import (
+    Boundaries,
+    check_reset_states,
+    make_boundaries,
+    read_step_count,
+)
 from polyrnn.mask_arguments import read_lengths, read_mask
 from polyrnn.masking import Masking, check_masked_states, make_masking
 from polyrnn.nests import Nest
@@ -28,6 +34,8 @@ class Plan(NamedTuple):
         constants: The constants, in the form in which steps are given them.
         guards_constants: Whether that form cannot be written into.
         masking: What is done at masked steps; `None` where no steps are.
+        boundaries: What happens between steps; `None` where nothing does.
+        initial_output: What masked steps repeat before the first valid one; `None` for zeros.
         reverse: Walk from the last step to the first.
         unroll: Walk in plain Python.
         time_major: Outputs have time as their first axis.
@@ -42,6 +50,8 @@ class Plan(NamedTuple):
     constants: Nest
     guards_constants: bool
     masking: Masking | None
+    boundaries: Boundaries | None
+    initial_output: Nest | None
     reverse: bool
     unroll: bool
     time_major: bool
@@ -75,6 +85,8 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
     if read_only is not None:
         protected = list(map(read_only, protected))
 
+    initial_output = _read_initial_output(reader, arguments)
+    boundaries = _read_boundaries(reader, arguments, sizes, states, xs[0])
     masking = None
     mask = _read_masks(reader, arguments, sizes, states, xs[0])
     if mask is not None:
@@ -83,9 +95,11 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
             mask,
             xs,
             states.leaves,
+            boundaries,
             zeroes_output=arguments.zero_output_for_mask,
             all_outputs=arguments.return_all_outputs,
             reverse=arguments.go_backwards,
+            starts_with_zeros=boundaries is None and initial_output is None,
         )
     return Plan(
         backend=backend,
@@ -96,6 +110,8 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
         constants=constants._replace(leaves=protected),
         guards_constants=any(map(is_not, protected, constants.leaves)),
         masking=masking,
+        boundaries=boundaries,
+        initial_output=initial_output,
         reverse=arguments.go_backwards,
         unroll=arguments.unroll,
         time_major=arguments.time_major,
@@ -108,7 +124,7 @@ def _read_masks(
 ) -> Tensor | None:
     """Return the mask of the call as ``(time, batch)``, or `None` where nothing is masked."""
     if arguments.mask is not None:
-        mask, named = read_mask(reader, arguments.mask, sizes), "mask"
+        mask, named = read_mask(reader, "mask", arguments.mask, sizes), "mask"
     elif arguments.input_length is not None:
         mask, named = read_lengths(reader, arguments.input_length, sizes, x), "input_length"
     else:
@@ -116,6 +132,38 @@ def _read_masks(
     if mask is not None:
         check_masked_states(reader.backend, named, states, sizes)
     return mask
+
+
+def _read_boundaries(
+    reader: Reader, arguments: Arguments, sizes: Sizes, states: Nest, x: Tensor
+) -> Boundaries | None:
+    """Return what happens between the steps, or `None` where nothing does."""
+    truncate_every = read_step_count("truncate_every", arguments.truncate_every, sizes)
+    reset_states = states
+    if arguments.reset_states is not None:
+        reset_states = reader.read_entries("reset_states", arguments.reset_states)
+        reset_states = reader.convert("reset_states", reset_states)
+        check_reset_states(reader.backend, reset_states, states)
+    reset = None
+    if arguments.reset is not None:
+        reset = read_mask(reader, "reset", arguments.reset, sizes)
+        check_masked_states(reader.backend, "reset", states, sizes)
+    return make_boundaries(
+        reader.backend,
+        x,
+        time=sizes.time,
+        reset=reset,
+        reset_states=reset_states.leaves,
+        truncate_every=truncate_every,
+        reverse=arguments.go_backwards,
+    )
+
+
+def _read_initial_output(reader: Reader, arguments: Arguments) -> Nest | None:
+    if arguments.initial_output is None:
+        return None
+    initial_output = reader.read("initial_output", arguments.initial_output)
+    return reader.convert("initial_output", initial_output)
 
 
 _FLAGS = ("go_backwards", "unroll", "time_major", "zero_output_for_mask", "return_all_outputs")

@@ -28,13 +28,22 @@ def rnn(
     return_all_outputs: bool = True,
     *,
     backend: str | Backend | None = None,
+    reset: Any = None,
+    reset_states: Any = None,
+    initial_output: Any = None,
+    truncate_every: int | None = None,
 ) -> tuple[Any, Any, list[Any]]:
     """Walk a step function over the time axis of a tensor or a nest of tensors.
 
     With ``x[t]`` for the inputs of one time step, a walk means this::
 
-        states, held = initial_states, zeros
-        for t in walk:  # 0 to T-1, or T-1 to 0 with go_backwards
+        states, held = initial_states, initial_output or zeros
+        for i, t in enumerate(walk):  # t from 0 to T-1, or T-1 to 0 with go_backwards
+            if truncate_every and i > 0 and i % truncate_every == 0:
+                states, held = detach(states), detach(held)
+            if reset is not None:
+                states = where(reset[t], reset_states or initial_states, states)
+                held = where(reset[t], zeros, held)
             output, new = step_function(x[t], states + constants)
             if masking:
                 output = where(mask[t], output, zeros if zero_output_for_mask else held)
@@ -47,8 +56,8 @@ def rnn(
     and in addition padding is harmless: what stands in masked inputs, NaN and
     infinity included, reaches neither values nor gradients. Where a sample is masked the
     step is given a pair that occurs in the data, namely the first valid input of that
-    sample, in the order of the walk, and the initial state that it meets; a sample
-    without a valid step is given the pair of another sample.
+    sample, in the order of the walk, and the state that it meets, which is the initial state
+    or the reset state; a sample without a valid step is given the pair of another sample.
 
     Args:
         step_function: Called as ``step_function(x, states)``, where `x` has the nest of
@@ -88,6 +97,21 @@ def rnn(
             grow with the number of time steps.
         backend: The name of a backend, or a `Backend`; by default what `use_backend`,
             the environment variable ``POLYRNN_BACKEND`` or the tensors choose.
+        reset: Where a new sequence begins, in the shapes, dtypes and layout of `mask`. Before
+            such a step, masked or not, the states become `reset_states` and the output that
+            masked steps repeat becomes zeros. A reset stays with its time step when the walk
+            goes backwards. No gradient flows across it. Each state leaf needs the batch as its
+            first axis; one of rank 0 belongs to the walk and is not reset.
+        reset_states: The states with which new sequences begin, in the nest, shapes and dtypes
+            of `initial_states`, which are the default.
+        initial_output: What masked steps repeat before the first valid step, in the nest,
+            shapes and dtypes of the step's output; by default zeros. A long sequence can be
+            walked in chunks that are carried on by `new_states` and `last_output`; the results
+            then equal those of one walk.
+        truncate_every: Let gradients flow back through at most this many steps: the states
+            are detached before every step whose number, counted from the beginning of the walk,
+            is a multiple of it. The values are the same. An integer from 1; needs a time axis of
+            static length.
 
     Returns:
         ``(last_output, outputs, new_states)``. `last_output` is the last output of the
@@ -141,6 +165,10 @@ def rnn(
         time_major,
         zero_output_for_mask,
         return_all_outputs,
+        reset,
+        reset_states,
+        initial_output,
+        truncate_every,
     )
     choice = choose(backend, arguments.with_tensors())
     return _walk(make_plan(choice, arguments))
@@ -153,7 +181,7 @@ def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
     check_constants = watching_constants(plan)
     carry, stacked = backend.loop(
         make_body(plan, results),
-        (plan.states.leaves, None),
+        (plan.states.leaves, _initially_held(plan)),
         loop_inputs(plan),
         reverse=plan.reverse,
         unroll=plan.unroll,
@@ -170,6 +198,14 @@ def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
         return last[0], outputs[0], states
     structure = results.output_structure
     return unflatten(structure, last), unflatten(structure, outputs), states
+
+
+def _initially_held(plan: Plan) -> list[Tensor] | None:
+    """Return what masked steps repeat before the first valid one; `None` stands for zeros."""
+    masking = plan.masking
+    if masking is None or masking.zeroes_output or plan.initial_output is None:
+        return None
+    return plan.initial_output.leaves
 
 
 def _outputs(

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from polyrnn import nests
 from polyrnn.backend import Backend, Tensor
+from polyrnn.boundaries import check_like
 from polyrnn.masking import check_masked_output
+from polyrnn.nests import Nest
 from polyrnn.plan import Plan
 from polyrnn.reading import leaf_name, only
 from polyrnn.sizes import sizes_agree
@@ -169,6 +171,8 @@ class StepResults:
             ]
         if plan.masking is not None:
             check_masked_output(plan.masking, leaves, structure)
+        if plan.initial_output is not None:
+            self._check_initial_output(plan.initial_output, leaves, structure)
         self._output_leaves = [_OutputLeaf(x.dtype, x.shape, backend.shape(x)) for x in leaves]
         self.is_plain_output = len(leaves) == 1 and leaves[0] is output
         if self.is_plain_output and plan.states.is_plain:
@@ -177,6 +181,23 @@ class StepResults:
             self.keys += [of_output, of_states, of_output in of_states[:1]]
         self.output_structure = structure
         return leaves
+
+    def _check_initial_output(self, initial: Nest, leaves: list[Tensor], structure: Any) -> None:
+        if initial.structure != structure:
+            given, expected = (
+                self._unflatten(form, [nests.LEAF] * count)
+                for form, count in (
+                    (initial.structure, len(initial.leaves)),
+                    (structure, len(leaves)),
+                )
+            )
+            raise ValueError(
+                f"initial_output: expected the nest of the step's output, {expected!r}, "
+                f"got {given!r}"
+            )
+        for position, (given, output) in enumerate(zip(initial.leaves, leaves, strict=True)):
+            place = leaf_name(self._backend, "initial_output", structure, position)
+            check_like(self._backend, place, given, output)
 
     def _checked(
         self,

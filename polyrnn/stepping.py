@@ -24,23 +24,30 @@ def make_body(plan: Plan, results: StepResults) -> Body:
     """
     step = _make_step(plan, results)
     all_outputs, masking = plan.all_outputs, plan.masking
+    input_count, cross = len(plan.inputs.leaves), None
+    if plan.boundaries is not None:
+        masks = [] if masking is None else masking.slices()
+        cross = plan.boundaries.cross(input_count + len(masks))
     if masking is None:
         hand_out = plan.backend.sharing.hand_out
 
         # Quoted, because torch.compile meets this definition and cannot subscript types.
         def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
             states: Any = carry[0]
+            if cross is not None:
+                states, _ = cross(slices, states, None)
             output, states = step(slices, states if hand_out is None else hand_out(states))
             return ((states, None), output) if all_outputs else ((states, output), [])
 
         return body
 
-    input_count = len(plan.inputs.leaves)
     give, hold = masking.give(input_count), masking.hold(input_count)
 
     def masked_body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
         states: Any
         states, held = carry
+        if cross is not None:
+            states, held = cross(slices, states, held)
         output, new_states = step(slices, give(slices, states))
         output, states, held = hold(slices, output, new_states, states, held)
         return (states, held), output if all_outputs else []
@@ -49,9 +56,10 @@ def make_body(plan: Plan, results: StepResults) -> Body:
 
 
 def loop_inputs(plan: Plan) -> list[Tensor]:
-    """Return what the loop slices: the inputs, and what masked steps need besides."""
+    """Return what the loop slices: the inputs, the masks, and the flags of boundaries."""
     masks = [] if plan.masking is None else plan.masking.slices()
-    return [*plan.inputs.leaves, *masks]
+    flags = [] if plan.boundaries is None else plan.boundaries.slices()
+    return [*plan.inputs.leaves, *masks, *flags]
 
 
 def _make_step(plan: Plan, results: StepResults) -> TakeStep:

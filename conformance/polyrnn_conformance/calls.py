@@ -33,6 +33,10 @@ class Call:
         time_major: The layout.
         zero_output_for_mask: What a masked step puts out.
         return_all_outputs: Which outputs are kept.
+        reset: Where new sequences begin.
+        reset_states: The states with which they begin.
+        initial_output: What masked steps put out before the first valid one.
+        truncate_every: Through how many steps gradients flow.
     """
 
     step: StepMaker
@@ -47,6 +51,10 @@ class Call:
     time_major: Any = False
     zero_output_for_mask: Any = False
     return_all_outputs: Any = True
+    reset: Any = None
+    reset_states: Any = None
+    initial_output: Any = None
+    truncate_every: Any = None
 
     def arguments(self) -> dict[str, Any]:
         """Give the arguments of `polyrnn.rnn` but for the step function, by name."""

@@ -35,8 +35,12 @@ def rnn(
     time_major: bool = False,
     zero_output_for_mask: bool = False,
     return_all_outputs: bool = True,
+    reset: Any = None,
+    reset_states: Any = None,
+    initial_output: Any = None,
+    truncate_every: int | None = None,
 ) -> tuple[Any, Any, list[Any]]:
-    """Compute what `polyrnn.rnn` has to return; `unroll` changes nothing.
+    """Compute what `polyrnn.rnn` has to return; `unroll` and `truncate_every` change nothing.
 
     Args:
         step_function: Takes and returns NumPy arrays.
@@ -50,6 +54,10 @@ def rnn(
         time_major: As for `polyrnn.rnn`.
         zero_output_for_mask: As for `polyrnn.rnn`.
         return_all_outputs: As for `polyrnn.rnn`.
+        reset: As for `polyrnn.rnn`.
+        reset_states: As for `polyrnn.rnn`.
+        initial_output: As for `polyrnn.rnn`.
+        truncate_every: As for `polyrnn.rnn`.
 
     Returns:
         ``(last_output, outputs, new_states)`` of NumPy arrays.
@@ -65,11 +73,25 @@ def rnn(
     states = [_arrays(state) for state in _sequence(initial_states)]
     fixed = [_arrays(constant) for constant in _sequence(constants)]
     valid = _valid(mask, input_length, batch, time, time_major)
+    begins = _valid(reset, None, batch, time, time_major)
+    fresh = states
+    if reset_states is not None:
+        fresh = [_arrays(state) for state in _sequence(reset_states)]
     if valid is None:
-        steps, states = _walk_batch(step_function, inputs, states, fixed, walk)
+        steps, states = _walk_batch(step_function, inputs, states, fixed, walk, begins, fresh)
     else:
+        held = None if zero_output_for_mask or initial_output is None else _arrays(initial_output)
         steps, states = _walk_samples(
-            step_function, inputs, states, fixed, walk, valid, zero_output_for_mask
+            step_function,
+            inputs,
+            states,
+            fixed,
+            walk,
+            valid,
+            zero_output_for_mask,
+            begins,
+            fresh,
+            held,
         )
 
     last = steps[-1]
@@ -82,11 +104,21 @@ def rnn(
 
 
 def _walk_batch(
-    step_function: Step, inputs: Any, states: list[Any], constants: list[Any], walk: list[int]
+    step_function: Step,
+    inputs: Any,
+    states: list[Any],
+    constants: list[Any],
+    walk: list[int],
+    begins: list[list[bool]] | None,
+    fresh: list[Any],
 ) -> tuple[list[Any], list[Any]]:
     """Walk without a mask: all samples at once, for a state need not have a batch."""
     outputs = []
     for t in walk:
+        if begins is not None:
+            rows = [row[t] for row in begins]
+            leaves = zip(leaves_of(states), leaves_of(fresh), strict=True)
+            states = filled(states, iter([_begun(old, new, rows) for old, new in leaves]))
         x = map_leaves(lambda leaf: leaf[:, t], inputs)  # noqa: B023 - used at once
         output, new = _call(step_function, x, states + constants)
         states = _in_the_containers_of(states, new)
@@ -102,6 +134,9 @@ def _walk_samples(
     walk: list[int],
     valid: list[list[bool]],
     zero_output_for_mask: bool,
+    begins: list[list[bool]] | None,
+    fresh: list[Any],
+    initial_output: Any,
 ) -> tuple[list[Any], list[Any]]:
     """Walk sample by sample, calling the step for the steps that are valid and no others."""
     batch = len(valid)
@@ -116,8 +151,16 @@ def _walk_samples(
     for b in range(batch):
         own = [leaf if np.ndim(leaf) == 0 else leaf[b] for leaf in leaves_of(states)]
         held = zeros
+        if initial_output is not None:
+            held = [leaf[b] for leaf in leaves_of(initial_output)]
         outputs: list[list[Any]] = []
         for t, now in zip(walk, clock, strict=False):
+            if begins is not None and begins[b][t]:
+                own = [
+                    old if np.ndim(leaf) == 0 else leaf[b]
+                    for old, leaf in zip(own, leaves_of(fresh), strict=True)
+                ]
+                held = zeros
             if valid[b][t]:
                 # The step sees this sample in every row, next to whatever it closes over.
                 x = map_leaves(lambda leaf: _rows(leaf[b, t], batch), inputs)  # noqa: B023
@@ -147,6 +190,14 @@ def _walk_samples(
         for leaf, counter in zip(zip(*states_of, strict=True), clock[-1], strict=True)
     ]
     return steps, filled(states, iter(merged))
+
+
+def _begun(state: Any, fresh: Any, begins: list[bool]) -> Any:
+    """Return a state in which the samples that begin anew have the fresh one."""
+    if np.ndim(state) == 0:
+        return state
+    samples = zip(state, fresh, begins, strict=True)
+    return _stack([new if begin else old for old, new, begin in samples])
 
 
 def _call(step_function: Step, x: Any, states: list[Any]) -> tuple[Any, Any]:

@@ -22,6 +22,7 @@ TIME = "Time"
 MASKING = "Masking"
 TENSORS = "Tensors and dtypes"
 CHOOSING = "Choosing the backend"
+BEYOND = "Beyond the interface"
 
 RULES: dict[int, Rule] = {
     1: Rule(
@@ -152,6 +153,25 @@ RULES: dict[int, Rule] = {
         "imports",
         "Importing polyrnn imports no framework, and choosing one imports that one only. A name "
         "that is unknown, not installed or broken says so in its own way.",
+    ),
+    22: Rule(
+        BEYOND,
+        "resets",
+        "Where `reset` is true a new sequence begins: before that step, masked or not, the states "
+        "become `reset_states` or the initial ones, and the output that masked steps repeat "
+        "becomes zeros. A state of rank 0 is not reset.",
+    ),
+    23: Rule(
+        BEYOND,
+        "initial output",
+        "`initial_output` is what masked steps repeat before the first valid step. Chunks that are "
+        "carried on by it and by the new states equal one walk.",
+    ),
+    25: Rule(
+        BEYOND,
+        "truncated gradients",
+        "With `truncate_every` gradients do not flow from one block of so many steps into the one "
+        "before. Blocks count from the beginning of the walk. Values are the same.",
     ),
     28: Rule(
         TENSORS,

@@ -2,6 +2,7 @@
 
 from polyrnn_conformance.cases import (
     blocks,
+    boundaries,
     calling,
     choosing,
     contract,
@@ -39,6 +40,7 @@ CASES: tuple[Case, ...] = (
     *empty.ROWS,
     *no_tensors.ROWS,
     *extremes.ROWS,
+    *boundaries.ROWS,
 )
 """Calls whose results are compared with the reference."""
 
@@ -48,6 +50,7 @@ ERROR_CASES: tuple[ErrorCase, ...] = (
     *lengths.ERRORS,
     *no_tensors.ERRORS,
     *extremes.ERRORS,
+    *boundaries.ERRORS,
 )
 """Calls that are refused."""
 
@@ -59,6 +62,7 @@ CHECKS: tuple[Check, ...] = (
     *nested_walks.ROWS,
     *blocks.ROWS,
     *extremes.CHECKS,
+    *boundaries.CHECKS,
     *late.ROWS,
     *devices.ROWS,
     *occurring.ROWS,

@@ -1,0 +1,247 @@
+"""What happens between two steps: gradients are cut off, or a new sequence begins."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from polyrnn.backend import Backend, Tensor
+from polyrnn.nests import LEAF, Nest
+from polyrnn.reading import leaf_name
+from polyrnn.sizes import Sizes, sizes_agree
+
+Cross: TypeAlias = Callable[[list[Tensor], list[Tensor], Any], tuple[list[Tensor], Any]]
+"""``(slices, states, held) -> (states, held)``."""
+
+
+class Boundaries(NamedTuple):
+    """Where gradients are cut off and where new sequences begin.
+
+    Args:
+        backend: The backend.
+        cuts: Before which steps gradients are cut off, booleans of shape ``(time,)``; or `None`.
+        continues: Where no new sequence begins, booleans of shape ``(time, batch)``; or `None`.
+        reset_states: For each state the one with which a new sequence begins; `None` for a state
+            of rank 0, which belongs to the walk and is not reset.
+        ranks: For each state the rank to which `continues` is expanded for it.
+    """
+
+    backend: Backend
+    cuts: Tensor | None
+    continues: Tensor | None
+    reset_states: list[Tensor | None]
+    ranks: list[int]
+
+    def slices(self) -> list[Tensor]:
+        """Return what the loop slices besides the inputs and the masks."""
+        cuts = [] if self.cuts is None else [self.cuts]
+        if self.continues is None:
+            return cuts
+        expanded = []
+        for rank in self._slice_ranks():
+            expansion = (slice(None), slice(None), *[None] * (rank - 1))
+            expanded.append(self.continues[expansion] if rank > 1 else self.continues)
+        return [*cuts, *expanded]
+
+    def _slice_ranks(self) -> list[int]:
+        # The plain one comes first: held outputs are selected by it.
+        return [1, *sorted(set(self.ranks) - {1})]
+
+    def cross(self, first: int) -> Cross:
+        """Return a function that is called before each step, with the outputs that are held.
+
+        Args:
+            first: How many slices come before those of `slices`.
+        """
+        cut = self._cut(first)
+        begin = self._begin(first + (self.cuts is not None))
+        if cut is None or begin is None:
+            return cut or begin or (lambda slices, states, held: (states, held))
+
+        # Quoted, because torch.compile meets this definition and cannot subscript types.
+        def cross(
+            slices: "list[Tensor]", states: "list[Tensor]", held: Any
+        ) -> "tuple[list[Tensor], Any]":
+            states, held = cut(slices, states, held)
+            return begin(slices, states, held)
+
+        return cross
+
+    def _cut(self, position: int) -> Cross | None:
+        if self.cuts is None:
+            return None
+        backend = self.backend
+        detach, select = backend.detach, backend.select
+
+        def cut(
+            slices: "list[Tensor]", states: "list[Tensor]", held: Any
+        ) -> "tuple[list[Tensor], Any]":
+            is_cut = slices[position]
+            states = [
+                select(is_cut, detach(state), state) if _has_gradient(backend, state) else state
+                for state in states
+            ]
+            if held:
+                held = [
+                    select(is_cut, detach(x), x) if _has_gradient(backend, x) else x for x in held
+                ]
+            return states, held
+
+        return cut
+
+    def _begin(self, first: int) -> Cross | None:
+        if self.continues is None:
+            return None
+        select, ranks = self.backend.select, self._slice_ranks()
+        masks = [
+            None if reset is None else first + ranks.index(rank)
+            for reset, rank in zip(self.reset_states, self.ranks, strict=True)
+        ]
+        parts = list(zip(masks, self.reset_states, strict=True))
+
+        def begin(
+            slices: "list[Tensor]", states: "list[Tensor]", held: Any
+        ) -> "tuple[list[Tensor], Any]":
+            states = [
+                state if mask is None else select(slices[mask], state, reset)
+                for state, (mask, reset) in zip(states, parts)  # noqa: B905 - slower
+            ]
+            if held:
+                held = [select(slices[first], x) for x in held]
+            return states, held
+
+        return begin
+
+    def first_met(self, mask: Tensor, states: list[Tensor], *, reverse: bool) -> list[Tensor]:
+        """Return for each state what each sample meets its first valid input with.
+
+        That is the state with which a sequence begins, if one begins before or at that step, and
+        else the initial state.
+
+        Args:
+            mask: Where steps count, ``(time, batch)``.
+            states: The initial states, with the batch as first axis.
+            reverse: Whether the walk goes from the last step to the first.
+        """
+        if self.continues is None:
+            return states
+        backend = self.backend
+        reset = backend.namespace.logical_not(self.continues)
+        counts_or_begins = backend.select(mask, mask, reset)
+        (begins,) = backend.take_first(counts_or_begins, [reset], reverse=reverse)
+        resets = (state for state in self.reset_states if state is not None)
+        return [
+            backend.select(begins, new, state) for new, state in zip(resets, states, strict=True)
+        ]
+
+
+def _has_gradient(backend: Backend, x: Tensor) -> bool:
+    return backend.dtype_name(x).startswith(("float", "bfloat", "complex"))
+
+
+def make_boundaries(
+    backend: Backend,
+    x: Tensor,
+    *,
+    time: Any,
+    reset: Tensor | None,
+    reset_states: list[Tensor],
+    truncate_every: int | None,
+    reverse: bool,
+) -> Boundaries | None:
+    """Return what happens between the steps of a walk, or `None` where nothing does.
+
+    Args:
+        backend: The backend.
+        x: A leaf of the inputs, whose device the flags follow.
+        time: The number of time steps, an integer if `truncate_every` is given.
+        reset: Where new sequences begin, booleans of shape ``(time, batch)``.
+        reset_states: The leaves of the states with which they begin.
+        truncate_every: How many steps gradients flow back through.
+        reverse: Whether the walk goes from the last step to the first.
+    """
+    cuts = None
+    if truncate_every is not None and truncate_every < time:
+        import numpy
+
+        walked = numpy.arange(time)[::-1] if reverse else numpy.arange(time)
+        cuts = backend.convert((walked > 0) & (walked % truncate_every == 0), x)
+    if reset is None and cuts is None:
+        return None
+    shapes = list(map(backend.shape, reset_states))
+    return Boundaries(
+        backend=backend,
+        cuts=cuts,
+        continues=None if reset is None else backend.namespace.logical_not(reset),
+        reset_states=[
+            None if shape == () else state
+            for shape, state in zip(shapes, reset_states, strict=True)
+        ],
+        ranks=[len(shape) if shape and backend.expands_masks else 1 for shape in shapes],
+    )
+
+
+def read_step_count(argument: str, value: Any, sizes: Sizes) -> int | None:
+    """Check a number of time steps.
+
+    Args:
+        argument: What it was passed as.
+        value: The number, or `None`.
+        sizes: The sizes of the inputs.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is less than 1, or the number of time steps is not static.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{argument}: expected an integer, got {type(value).__qualname__}")
+    count = int(value)
+    if count < 1:
+        raise ValueError(f"{argument}: expected an integer from 1, got {count}")
+    if not isinstance(sizes.time, int):
+        raise ValueError(
+            f"{argument}: expected a time axis of static length, got inputs of "
+            f"{sizes.time or 'an unknown number of'} time steps"
+        )
+    return count
+
+
+def check_reset_states(backend: Backend, reset_states: Nest, states: Nest) -> None:
+    """Check that the states with which new sequences begin are like the initial ones.
+
+    Raises:
+        ValueError: If they have another nest, shape or dtype.
+    """
+    unflatten = backend.nests.unflatten
+    if reset_states.structure != states.structure:
+        given, expected = (
+            unflatten(nest.structure, [LEAF] * len(nest.leaves)) for nest in (reset_states, states)
+        )
+        raise ValueError(
+            f"reset_states: expected the nest of initial_states, {expected!r}, got {given!r}"
+        )
+    pairs = zip(reset_states.leaves, states.leaves, strict=True)
+    for position, (new, old) in enumerate(pairs):
+        check_like(
+            backend, leaf_name(backend, "reset_states", states.structure, position), new, old
+        )
+
+
+def check_like(backend: Backend, place: str, new: Tensor, old: Any) -> None:
+    """Check that a tensor has the dtype and the shape of another one.
+
+    Args:
+        backend: The backend.
+        place: The argument and the path of the leaf, for the error.
+        new: The tensor.
+        old: The other tensor.
+    """
+    shape, expected = backend.shape(new), backend.shape(old)
+    is_like = shape is None or expected is None
+    if not is_like and shape is not None and expected is not None:
+        is_like = len(shape) == len(expected) and all(map(sizes_agree, shape, expected))
+    if new.dtype != old.dtype or not is_like:
+        raise ValueError(
+            f"{place}: expected {backend.dtype_name(old)} {expected}, got "
+            f"{backend.dtype_name(new)} {shape}"
+        )
