@@ -47,6 +47,10 @@ class RandomCall:
         borrows: Whether those that are bfloat16 are, too.
         padding: What stands in masked floating-point inputs.
         flags: The arguments that are true.
+        reset: Where new sequences begin, as rows of booleans, or `None`.
+        has_reset_states: Whether they begin with other states than the initial ones.
+        has_initial_output: Whether masked steps begin with an output of their own.
+        truncate_every: Through how many steps gradients flow, or `None`.
     """
 
     batch: int
@@ -66,6 +70,10 @@ class RandomCall:
     borrows: bool
     padding: float
     flags: frozenset[str]
+    reset: tuple[tuple[bool, ...], ...] | None = None
+    has_reset_states: bool = False
+    has_initial_output: bool = False
+    truncate_every: int | None = None
 
     @property
     def is_masked(self) -> bool:
@@ -85,6 +93,10 @@ class RandomCall:
             constants=self._hosted("constants", self._filled(self.constants, 7)),
             mask=self._mask(),
             input_length=self._lengths(),
+            reset=self._reset(),
+            reset_states=self._reset_states(),
+            initial_output=self._filled(self.outputs, 11) if self.has_initial_output else None,
+            truncate_every=self.truncate_every,
             **{flag: flag in self.flags for flag in FLAGS},
         )
 
@@ -122,6 +134,17 @@ class RandomCall:
             mask = mask.T
         mask = mask[..., None] if rank == 3 else mask
         return _held(mask, holder)
+
+    def _reset(self) -> Any:
+        if self.reset is None:
+            return None
+        reset = np.array(self.reset)
+        return reset.T if "time_major" in self.flags else reset
+
+    def _reset_states(self) -> Any:
+        if not self.has_reset_states:
+            return None
+        return held_by(self.states_as, [self._filled(state, 5) for state in self.states])
 
     def _lengths(self) -> Any:
         if self.lengths is None:
@@ -173,7 +196,10 @@ def random_calls(
     """
     batch, time = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2, 4]))
     masking = draw(st.sampled_from(["none", "mask", "lengths", "length", "both"]))
+    resets = draw(st.booleans())
+    # With a mask or a reset each state has a batch.
     masked = masking != "none"
+    batched_states = masked or resets
     dtype = _dtypes(draw, dtypes)
     axes = st.sampled_from(AXES)
     batched = st.builds(Leaf, dtype=dtype, axes=axes)
@@ -184,7 +210,9 @@ def random_calls(
     numpy_dtypes = [known for known in dtypes if borrows or known != "bfloat16"]
     states = draw(
         st.lists(
-            _nests(in_states if masked else anywhere, empty=True), min_size=int(masked), max_size=3
+            _nests(in_states if batched_states else anywhere, empty=True),
+            min_size=int(batched_states),
+            max_size=3,
         ).map(tuple)
     )
     is_one = len(states) == 1
@@ -212,6 +240,11 @@ def random_calls(
         borrows=borrows,
         padding=draw(st.sampled_from([0.0, np.nan, np.inf])),
         flags=draw(st.frozensets(st.sampled_from(FLAGS))) - set(() if unrolls else ("unroll",)),
+        reset=draw(_masks(batch, time)) if resets else None,
+        has_reset_states=draw(st.booleans()),
+        has_initial_output=draw(st.booleans()),
+        # Truncation needs a static number of time steps, as unrolling does.
+        truncate_every=draw(st.none() | st.integers(1, 3)) if unrolls else None,
     )
 
 
