@@ -113,9 +113,8 @@ class Reader:
             self._check_convertible(value, where)
         elif framework != self.choice.name:
             raise TypeError(
-                f"{where()}: expected a tensor of {self.choice.name}, which "
-                f"{self.choice.reason} chose as the backend; got one of {framework} "
-                f"({kind_of(value)})"
+                f"{where()}: expected a {self.choice.name} tensor (the backend was chosen by "
+                f"{self.choice.reason}), got {kind_of(value)}"
             )
         cause: Exception | None = None
         try:
