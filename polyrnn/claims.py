@@ -1,4 +1,4 @@
-"""Which backend has the tensors of which modules."""
+"""Finds the backend whose tensors a module defines."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -7,11 +7,11 @@ from polyrnn.backend_info import BackendInfo
 
 
 class Contested(NamedTuple):
-    """A claim to modules that another backend has.
+    """A module that a backend claims but that belongs to another backend.
 
     Args:
-        module: The module that is claimed.
-        owner: The name of the backend that has it.
+        module: The name of the module.
+        owner: The name of the backend that it belongs to.
     """
 
     module: str
@@ -19,24 +19,25 @@ class Contested(NamedTuple):
 
 
 class Claims:
-    """The modules of all backends; polyrnn's own come first, then who comes first.
+    """The modules of all backends, each of which belongs to the first backend that claims it.
 
-    A backend may claim a module within another one, such as ``mlx.core``; its tensors are those
-    of the longest claim. What polyrnn's own backends claim they have with all modules within.
+    A backend may claim a submodule, such as ``mlx.core``. A type belongs to the backend with the
+    longest claim to its module. No other backend can claim a submodule of a module that belongs
+    to one of polyrnn's own backends.
 
     Args:
-        infos: The backends, those with the better claim first.
-        is_own: Whether a backend of some name is polyrnn's own.
+        infos: The descriptions of the backends, in the order of precedence.
+        is_own: Return whether the backend of a name is one of polyrnn's own.
 
     Attributes:
-        contested: The claims that came too late, by the name of the backend; its tensors do not
-            choose it, but it can be chosen by its name.
+        contested: The claims that another backend precedes, by the name of the backend that made
+            them. Tensors of these modules choose the other backend.
     """
 
     def __init__(self, infos: Iterable[BackendInfo], is_own: Callable[[str], bool]) -> None:
         self.contested: dict[str, list[Contested]] = {}
         self._owners: dict[str, str] = {}
-        # By the first part of the name: the owner, or `None` where longer names decide.
+        # By top-level module: the owner, or `None` where submodules have different owners.
         self._roots: dict[str, str | None] = {}
         for info in infos:
             for module in info.modules:
@@ -52,7 +53,7 @@ class Claims:
                 self._roots[root] = info.name if is_first else None
 
     def _owner(self, module: str) -> str | None:
-        """Return the backend with the longest claim to a module."""
+        """Return the backend with the longest claim to a module, or `None`."""
         while module:
             owner = self._owners.get(module)
             if owner is not None:
@@ -61,7 +62,7 @@ class Claims:
         return None
 
     def owner_of(self, kind: type) -> str | None:
-        """Return the backend whose framework defines a type or one of its bases, if any does."""
+        """Return the backend whose framework defines a type or one of its bases, or `None`."""
         roots = self._roots
         for base in kind.__mro__:
             module = base.__module__
