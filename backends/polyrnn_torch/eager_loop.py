@@ -1,8 +1,8 @@
 """The eager loop in Python, protected from steps that write into the tensors they are given.
 
-Time steps are views of the inputs, and outputs are collected without a copy and stacked at the end.
-So a write by the step could change inputs or earlier outputs. torch counts the writes into each
-tensor; comparing these counts shows at little cost whether a step wrote into one.
+Outputs are collected without a copy and stacked at the end, and they may be views of the time steps
+that the step was given. So a write by the step could change an output that was returned before. torch
+counts the writes into each tensor; comparing the counts shows at little cost whether one was made.
 """
 
 from collections.abc import Callable, Iterator, Sequence
