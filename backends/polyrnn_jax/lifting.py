@@ -1,4 +1,4 @@
-"""Makes arguments of the arrays that a compiled function within a step closes over."""
+"""Lifts arrays out of jitted functions within a jaxpr, so that they become its constants."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,18 +10,17 @@ from polyrnn_jax.internals import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, eval_ja
 
 
 def lifted(closed: ClosedJaxpr, arguments: list[Any]) -> ClosedJaxpr:
-    """Trace again what holds arrays within, so that they stand among its constants.
+    """Return an equal jaxpr in which all arrays that it holds are constants of the whole.
 
-    Where a step calls a function of ``jax.jit``, the arrays that this one closes over are part
-    of its own jaxpr, and not constants of the whole as all others are. Such a function is
-    written out in its place.
+    If a step calls a jitted function, the arrays that this function closes over are constants of
+    its own inner jaxpr. To lift them, such functions are inlined.
 
     Args:
-        closed: What was traced.
-        arguments: What it was traced for.
+        closed: The jaxpr.
+        arguments: The arguments that it was traced with.
 
     Returns:
-        The same, or what was given where there is nothing to lift.
+        The new jaxpr, or the given one if there is nothing to lift.
 
     Example:
         >>> import jax.numpy as jnp
@@ -40,7 +39,7 @@ def lifted(closed: ClosedJaxpr, arguments: list[Any]) -> ClosedJaxpr:
 
 
 def _holds_arrays(eqn: JaxprEqn) -> bool:
-    """Return whether an equation is a function that holds arrays, or a scan of such ones."""
+    """Return whether an equation calls a function or a scan whose inner jaxpr holds arrays."""
     inner = eqn.params.get("jaxpr")
     if not isinstance(inner, ClosedJaxpr) or not _can_be_written_out(eqn):
         return False
@@ -64,7 +63,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
-    """Evaluate a jaxpr, with what holds arrays written out."""
+    """Evaluate a jaxpr, inlining the equations that hold arrays."""
     values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
 
     def read(atoms: list[Any]) -> Iterator[Any]:
@@ -75,7 +74,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
             results = _written_out(eqn, list(read(eqn.invars)))
         else:
             variables = [atom for atom in eqn.invars if not isinstance(atom, Literal)]
-            # One equation is a jaxpr as well, and JAX knows how to evaluate it.
+            # JAX evaluates whole jaxprs only, so the equation is wrapped in one.
             alone = jaxpr.replace(
                 constvars=[],
                 invars=variables,

@@ -3,9 +3,9 @@
 Operations that every call needs are called through `tf.raw_ops`, because the Python wrappers around
 them take as long as the operations, or longer.
 
-`polyrnn_tensorflow.graph_loop` implements the loop in a graph, and `polyrnn_tensorflow.functions` is
-the namespace for steps. The backend is larger than the others because TensorFlow executes eagerly
-and in graphs, where sizes and even ranks may be unknown.
+`polyrnn_tensorflow.graph_loop` implements the loop in a graph, and `polyrnn_tensorflow.functions`
+is the namespace for steps. The backend is larger than the others because TensorFlow executes
+eagerly and in graphs, where sizes and even ranks may be unknown.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,8 @@
 # ruff: noqa: A001 - the names are NumPy's, some of which Python uses as well
 """The module that `polyrnn.namespace` returns: TensorFlow's functions under NumPy's names.
 
-``tensorflow.experimental.numpy`` is no substitute: it widens bfloat16 and float32 to float64 when an
-operand is a Python number, has no ``tanh`` for bfloat16, and its ``where`` takes three times as
+``tensorflow.experimental.numpy`` is no substitute: it widens bfloat16 and float32 to float64 when
+an operand is a Python number, has no ``tanh`` for bfloat16, and its ``where`` takes three times as
 long. The functions of this module always keep the dtype of the tensor.
 """
 

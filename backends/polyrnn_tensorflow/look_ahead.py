@@ -1,8 +1,8 @@
 """Finds the shapes and dtypes of the outputs of a step before the loop, without executing it.
 
-A loop in a graph must know its carry before it starts, so the step is traced once in a graph that is
-then discarded. The step must not be executed there, because side effects would happen once too
-often, and because random numbers would repeat (TensorFlow counts the seeds of operations per graph).
+A loop in a graph must know its carry before it starts, so the step is traced once in a graph that
+is then discarded. The step must not be executed there, because side effects would happen once too
+often, and because random numbers would repeat: TensorFlow counts the seeds of operations per graph.
 """
 
 from typing import Any, NamedTuple

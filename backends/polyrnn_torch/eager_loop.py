@@ -1,8 +1,8 @@
 """The eager loop in Python, protected from steps that write into the tensors they are given.
 
 Outputs are collected without a copy and stacked at the end, and they may be views of the time steps
-that the step was given. So a write by the step could change an output that was returned before. torch
-counts the writes into each tensor; comparing the counts shows at little cost whether one was made.
+that the step was given. So a write by the step could change an output that was returned before.
+torch counts the writes into each tensor; comparing counts is a cheap way to detect such a write.
 """
 
 from collections.abc import Callable, Iterator, Sequence
