@@ -5,8 +5,9 @@ be printed alike. The key is made of the structure of the jaxpr instead. An obje
 not known here is compared by identity. At worst, equal functions then have different keys, which
 costs a compilation but never gives a wrong result.
 
-A key keeps the objects alive that it compares by identity, and so does the function that is compiled
-for it. Therefore a key is called lasting only if modules keep all of these objects alive anyway.
+A key keeps the objects alive that it compares by identity, and so does the function that is
+compiled for it. Therefore a key is called lasting only if modules keep all of these objects alive
+anyway.
 """
 
 import dataclasses
@@ -212,7 +213,7 @@ def _entries(container: Any) -> Hashable:
 
 
 def _number(value: Any) -> Hashable:
-    """Return the key of a number or array by its bits: -0.0 differs from 0.0, and NaN equals NaN."""
+    """Return the key of a number or array by its bits; -0.0 differs from 0.0, NaN equals NaN."""
     array = np.asarray(value)
     return (type(value), array.dtype, array.shape, array.tobytes())
 

@@ -41,7 +41,7 @@ COUNTS = ("passed", "failed", "left out")
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Run the cases in N processes. A crash of a process fails the case that caused it only.",
+    help="Run the cases in N processes. A crash of a process fails only the case that caused it.",
 )
 @click.option("--tracebacks", is_flag=True, help="Print full tracebacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
