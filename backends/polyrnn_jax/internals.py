@@ -80,7 +80,7 @@ def warn_of_no_cache(missing: list[str]) -> None:
     Args:
         missing: The result of `missing_of_cache`.
     """
-    PRIVATE.warn(CACHE, missing, "each eager call compiles its loop anew, which jax.jit prevents")
+    PRIVATE.warn(CACHE, missing, "each eager call compiles its loop again, which jax.jit avoids")
 
 
 def varying_axes(aval: Any) -> tuple[Any, ...]:

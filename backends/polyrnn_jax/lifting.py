@@ -32,21 +32,21 @@ def lifted(closed: ClosedJaxpr, arguments: list[Any]) -> ClosedJaxpr:
     if not any(map(_holds_arrays, closed.jaxpr.eqns)):
         return closed
 
-    def written_out(*arguments: Any) -> list[Any]:
+    def inlined(*arguments: Any) -> list[Any]:
         return _evaluate(closed.jaxpr, closed.consts, arguments)
 
-    return jax.make_jaxpr(written_out)(*arguments)
+    return jax.make_jaxpr(inlined)(*arguments)
 
 
 def _holds_arrays(eqn: JaxprEqn) -> bool:
     """Return whether an equation calls a function or a scan whose inner jaxpr holds arrays."""
     inner = eqn.params.get("jaxpr")
-    if not isinstance(inner, ClosedJaxpr) or not _can_be_written_out(eqn):
+    if not isinstance(inner, ClosedJaxpr) or not _can_be_inlined(eqn):
         return False
     return any(map(_is_array, inner.consts)) or any(map(_holds_arrays, inner.jaxpr.eqns))
 
 
-def _can_be_written_out(eqn: JaxprEqn) -> bool:
+def _can_be_inlined(eqn: JaxprEqn) -> bool:
     if eqn.primitive.name == "scan":
         return set(eqn.params) >= _PARAMETERS_OF_SCAN
     shardings = (*eqn.params.get("in_shardings", ()), *eqn.params.get("out_shardings", ()))
@@ -71,7 +71,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
 
     for eqn in jaxpr.eqns:
         if _holds_arrays(eqn):
-            results = _written_out(eqn, list(read(eqn.invars)))
+            results = _inlined(eqn, list(read(eqn.invars)))
         else:
             variables = [atom for atom in eqn.invars if not isinstance(atom, Literal)]
             # JAX evaluates whole jaxprs only, so the equation is wrapped in one.
@@ -87,7 +87,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
     return list(read(jaxpr.outvars))
 
 
-def _written_out(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+def _inlined(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
     inner = eqn.params["jaxpr"]
     if eqn.primitive.name == "jit":
         return _evaluate(inner.jaxpr, inner.consts, inputs)

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from polyrnn.private_names import PrivateNames
 
-SHAPES = "the quick way to a shape"
+SHAPES = "the fast access to static shapes"
 LOOK_AHEAD = "a loop in a graph"
-COMPOSITES = "a tensor of several parts within a tf.experimental.ExtensionType"
+COMPOSITES = "a composite tensor within a tf.experimental.ExtensionType"
 
 PRIVATE = PrivateNames(
     "tensorflow",

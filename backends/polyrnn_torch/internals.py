@@ -17,12 +17,12 @@ from weakref import WeakValueDictionary
 from polyrnn.marks import constant_in_traces
 from polyrnn.private_names import PrivateNames
 
-SCAN = "a loop of which torch.compile compiles one step"
+SCAN = "the scan of a long loop under torch.compile"
 COUNTS = "a count of the writes into a tensor"
-TRANSFORMATIONS = "the quick way through a call outside of torch.func"
-SKIPPED = "a graph that breaks within a step only"
+TRANSFORMATIONS = "the fast path of a call outside of torch.func"
+SKIPPED = "a graph break that is confined to a step"
 NODES = "a nest of a type that is registered with torch"
-UNSUPPORTED = "the error that the conformance suite sees behind that of torch.compile"
+UNSUPPORTED = "the original error of a function under torch.compile"
 
 PRIVATE = PrivateNames(
     "torch",
@@ -149,8 +149,8 @@ def warn_of_no_scan(in_dynamo: bool) -> None:
     PRIVATE.warn(
         SCAN,
         _missing_of_scan(in_dynamo),
-        "torch.compile is given every step of a loop written out, which takes the longer to "
-        "compile the more steps there are",
+        "the loop is unrolled for torch.compile, so the time to compile it grows with the number "
+        "of steps",
     )
 
 
