@@ -66,7 +66,7 @@ class TestPrecedence:
     ) -> None:
         monkeypatch.setenv(ENVIRONMENT_VARIABLE, "quipu")
         assert ran_on() == "quipu"
-        with pytest.raises(TypeError, match="environment variable POLYRNN_BACKEND=quipu chose"):
+        with pytest.raises(TypeError, match="by the environment variable POLYRNN_BACKEND=quipu"):
             ran_on(frameworks.tensor("abacus", ONES))
 
     def test_environment_is_read_at_the_call(
@@ -237,8 +237,8 @@ class TestBackendObject:
         with pytest.raises(TypeError) as caught:
             ran_on(frameworks.tensor("quipu", ONES), backend=backend)
         assert str(caught.value) == (
-            "inputs: expected a tensor of abacus, which backend=FakeBackend chose as the "
-            "backend; got one of quipu (quipu.Array)"
+            "inputs: expected a abacus tensor (the backend was chosen by backend=FakeBackend), "
+            "got quipu.Array"
         )
 
     def test_need_not_be_registered(self) -> None:
@@ -647,40 +647,46 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             choose(call, monkeypatch)
         assert str(caught.value) == (
-            f"mask: expected a tensor of abacus, which {reason} chose as the backend; "
-            "got one of quipu (quipu.Array)"
+            f"mask: expected a abacus tensor (the backend was chosen by {reason}), got quipu.Array"
         )
 
     def test_in_a_context(self, frameworks: Shelf) -> None:
         with pytest.raises(TypeError) as caught, polyrnn.use_backend("abacus"):
             ran_on(states=[{"h": [quipu(frameworks)]}])
         assert str(caught.value) == (
-            "initial_states[0]['h'][0]: expected a tensor of abacus, which "
-            "polyrnn.use_backend('abacus') chose as the backend; got one of quipu (quipu.Array)"
+            "initial_states[0]['h'][0]: expected a abacus tensor (the backend was chosen by "
+            "polyrnn.use_backend('abacus')), got quipu.Array"
         )
 
     def test_of_a_framework_that_numpy_was_chosen_over(self, frameworks: Shelf) -> None:
         with pytest.raises(TypeError) as caught:
             ran_on(quipu(frameworks), backend="numpy")
         assert str(caught.value) == (
-            "inputs: expected a tensor of numpy, which backend='numpy' chose as the backend; "
-            "got one of quipu (quipu.Array)"
+            "inputs: expected a numpy tensor (the backend was chosen by backend='numpy'), "
+            "got quipu.Array"
         )
 
     def test_two_frameworks_name_both_arguments(self, frameworks: Shelf) -> None:
         with pytest.raises(TypeError) as caught:
             ran_on({"a": ONES, "b": quipu(frameworks)}, constants=_abacus())
         assert str(caught.value) == (
-            "constants[0]: expected a tensor of quipu, which the quipu tensor inputs['b'] chose "
-            "as the backend; got one of abacus (abacus.Array)"
+            "constants[0]: expected a quipu tensor (the backend was chosen by the quipu tensor "
+            "inputs['b']), got abacus.Array"
         )
 
     def test_from_the_step_are_refused_too(self, frameworks: Shelf) -> None:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(lambda x, s: ({"y": quipu(frameworks)}, []), ONES, [], backend="abacus")
         assert str(caught.value) == (
-            "output ['y']: expected a tensor of abacus, which backend='abacus' chose as the "
-            "backend; got one of quipu (quipu.Array)"
+            "output ['y']: expected a abacus tensor (the backend was chosen by "
+            "backend='abacus'), got quipu.Array"
+        )
+
+    def test_from_the_step_where_numpy_is_the_default(self, frameworks: Shelf) -> None:
+        with pytest.raises(TypeError) as caught:
+            polyrnn.rnn(lambda x, s: (quipu(frameworks), []), ONES, [])
+        assert str(caught.value) == (
+            "output: expected a numpy tensor (the backend was chosen by default), got quipu.Array"
         )
 
     def test_arrays_of_numpy_are_at_home_everywhere(self, frameworks: Shelf) -> None:

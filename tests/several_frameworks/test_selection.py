@@ -157,8 +157,8 @@ class TestForeignTensors:
                 constants=[{"w": FRAMEWORKS[other](H)}],
             )
         assert str(caught.value) == (
-            f"constants[0]['w']: expected a tensor of {one}, which the {one} tensor inputs['x'] "
-            f"chose as the backend; got one of {other} ({KINDS[other]})"
+            f"constants[0]['w']: expected a {one} tensor (the backend was chosen by the {one} "
+            f"tensor inputs['x']), got {KINDS[other]}"
         )
 
     @pair
@@ -167,8 +167,8 @@ class TestForeignTensors:
             with pytest.raises(TypeError) as caught:
                 polyrnn.rnn(add, FRAMEWORKS[one](X), H, **{argument: FRAMEWORKS[other](value)})
             assert str(caught.value) == (
-                f"{argument}: expected a tensor of {one}, which the {one} tensor inputs chose as "
-                f"the backend; got one of {other} ({KINDS[other]})"
+                f"{argument}: expected a {one} tensor (the backend was chosen by the {one} tensor "
+                f"inputs), got {KINDS[other]}"
             )
 
     @pair
@@ -177,8 +177,8 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(lambda x, s: (x, [foreign]), FRAMEWORKS[one](X), H)
         assert str(caught.value) == (
-            f"state [0]: expected a tensor of {one}, which the {one} tensor inputs chose as the "
-            f"backend; got one of {other} ({KINDS[other]})"
+            f"state [0]: expected a {one} tensor (the backend was chosen by the {one} tensor "
+            f"inputs), got {KINDS[other]}"
         )
 
     @other
@@ -186,8 +186,8 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(add, FRAMEWORKS[name](X), H, backend="numpy")
         assert str(caught.value) == (
-            "inputs: expected a tensor of numpy, which backend='numpy' chose as the backend; got "
-            f"one of {name} ({KINDS[name]})"
+            "inputs: expected a numpy tensor (the backend was chosen by backend='numpy'), got "
+            f"{KINDS[name]}"
         )
 
 

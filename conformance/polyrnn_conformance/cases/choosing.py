@@ -144,8 +144,8 @@ def _described(known: registry.Registry) -> list[str]:
     return [status.name for status in statuses(known) if status.state in ("installed", "missing")]
 
 
-def _foreign(subject: Subject) -> tuple[Any, str]:
-    """Make what looks like a tensor of a framework other than that of the subject."""
+def _foreign(subject: Subject) -> Any:
+    """Return an object that looks like a tensor of a framework other than that of the subject."""
     known = registry.installed()
     own = ("numpy", subject.framework, subject.name)
     for other in _described(known):
@@ -157,12 +157,11 @@ def _foreign(subject: Subject) -> tuple[Any, str]:
 
 
 def _foreign_tensor(subject: Subject, mode: str) -> None:
-    tensor, other = _foreign(subject)
+    tensor = _foreign(subject)
     spelled = repr(subject.name) if subject.name else type(subject.backend).__name__
     _assert_refused(
-        f"initial_states[0]['h']: expected a tensor of {subject.called}, which "
-        f"backend={spelled} chose as the backend; got one of {other} "
-        f"({type(tensor).__module__}.Tensor)",
+        f"initial_states[0]['h']: expected a {subject.called} tensor (the backend was chosen by "
+        f"backend={spelled}), got {type(tensor).__module__}.Tensor",
         subject.tensor(wave(2, 4, 3)),
         [{"h": tensor}],
         backend=subject.choice,
@@ -170,12 +169,11 @@ def _foreign_tensor(subject: Subject, mode: str) -> None:
 
 
 def _two_frameworks(subject: Subject, mode: str) -> None:
-    tensor, other = _foreign(subject)
+    tensor = _foreign(subject)
     with _environment(""):
         _assert_refused(
-            f"initial_states[0]: expected a tensor of {subject.called}, which the "
-            f"{subject.called} tensor inputs['a'] chose as the backend; got one of {other} "
-            f"({type(tensor).__module__}.Tensor)",
+            f"initial_states[0]: expected a {subject.called} tensor (the backend was chosen by the "
+            f"{subject.called} tensor inputs['a']), got {type(tensor).__module__}.Tensor",
             {"a": subject.tensor(wave(2, 4, 3))},
             [tensor],
         )
