@@ -152,7 +152,7 @@ def _foreign(subject: Subject) -> Any:
         kind = type("Tensor", (), {"__module__": known.info(other).modules[0]})
         # Of a module that two plug-ins claim one has the tensors.
         if other not in own and known.framework_of(kind) == other:
-            return kind(), other
+            return kind()
     raise DisagreementError("no other backend is installed whose tensors could be refused")
 
 
