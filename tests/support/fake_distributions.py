@@ -1,4 +1,4 @@
-"""A folder on the path in which a test puts distributions that plug backends in."""
+"""Fake distributions with backends, written into a folder on the path."""
 
 import importlib
 import sys
@@ -41,8 +41,12 @@ class FakeBackend(WrappedBackend):
 """
 
 
-class Shelf:
-    """Writes fake distributions into a folder."""
+class FakeDistributions:
+    """Writes fake distributions into a folder that is on the path.
+
+    Args:
+        folder: The folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -84,7 +88,7 @@ class Shelf:
         self.distribute(f"polyrnn-{name}", **{name: f"polyrnn_{name}"})
 
     def registry(self) -> Registry:
-        """Give a new registry of everything that is on the path by now."""
+        """Return a new registry, which knows everything that is on the path now."""
         importlib.invalidate_caches()
         return Registry()
 
@@ -101,6 +105,6 @@ class Shelf:
 
 
 def status(registry: Registry, name: str) -> BackendStatus:
-    """Give the only status of a name."""
+    """Return the only status of a name."""
     (found,) = (entry for entry in statuses(registry) if entry.name == name)
     return found
