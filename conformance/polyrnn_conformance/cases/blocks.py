@@ -89,23 +89,23 @@ def _row(name: str, title: str, **changes: Any) -> Check:
 
 
 ROWS = (
-    _row("plain", "A walk may end anywhere in a block."),
-    _row("masked", "Masked outputs repeat across the ends of blocks.", masked="mask"),
+    _row("plain", "The loop may end anywhere in a block."),
+    _row("masked", "Outputs of masked steps repeat across block boundaries.", masked="mask"),
     _row(
         "masked-backwards",
-        "Backwards, blocks and the steps in them come in the order of the walk.",
+        "Backwards, blocks and the steps within them are in the order of the loop.",
         masked="mask",
         go_backwards=True,
     ),
     _row(
         "last-only-backwards",
-        "Backwards, the last output alone has the gradients of every block.",
+        "Backwards, with only the last output, gradients flow through every block.",
         go_backwards=True,
         return_all_outputs=False,
     ),
     _row(
         "lengths-last-only",
-        "Lengths reach across blocks where the last output alone is kept.",
+        "Lengths work across blocks, with only the last output.",
         masked="lengths",
         return_all_outputs=False,
         zero_output_for_mask=True,

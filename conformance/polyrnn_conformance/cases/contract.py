@@ -136,9 +136,13 @@ def _row(name: str, title: str, check: Callable[[Subject, str], None]) -> Check:
 
 
 ROWS = (
-    _row("nonzero", "What is not zero counts as true, of every dtype.", _nonzero),
-    _row("length-mask", "Steps and lengths are compared whatever their dtypes.", _length_mask),
-    _row("take-first", "The first step that counts is found however late it is.", _take_first),
-    _row("select", "NaN and infinity reach nothing that does not select them.", _select),
-    _row("forward-fill", "Gaps are filled forward across every block.", _forward_fill),
+    _row("nonzero", "A value that is not zero is true, in every dtype.", _nonzero),
+    _row(
+        "length-mask",
+        "Lengths of every dtype are compared correctly with time steps.",
+        _length_mask,
+    ),
+    _row("take-first", "The first valid step is found however late it is.", _take_first),
+    _row("select", "NaN and infinity do not affect elements that do not select them.", _select),
+    _row("forward-fill", "Gaps of every length are filled forward.", _forward_fill),
 )

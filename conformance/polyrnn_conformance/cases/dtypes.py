@@ -154,7 +154,7 @@ ROWS = (
     Case(
         name="dtype-mixed",
         rules=(12, 17),
-        title="Integer and floating-point states keep each its dtype, masked too.",
+        title="Integer and floating-point states each keep their dtype, masked too.",
         call=Call(
             step=counted,
             inputs=wave(2, 3, 2),
@@ -166,7 +166,7 @@ ROWS = (
     Case(
         name="dtype-integer-inputs",
         rules=(14, 17),
-        title="Integer inputs walk beside floating-point states.",
+        title="Inputs may be integers while states are floats.",
         call=Call(
             step=embedded,
             weights=(wave(2, 2),),
@@ -179,7 +179,7 @@ ROWS = (
     Case(
         name="dtype-float32-weights-of-float64-mask",
         rules=(11, 17),
-        title="A mask of a wider dtype widens nothing.",
+        title="A mask of a wider dtype does not change other dtypes.",
         call=Call(
             step=count_and_echo,
             inputs=wave(2, 3, 2),
@@ -201,7 +201,7 @@ ROWS = (
     Case(
         name="neutral-numpy-states",
         rules=(16,),
-        title="NumPy arrays as states stand beside tensors as inputs.",
+        title="States may be NumPy arrays while inputs are tensors.",
         call=Call(
             step=dense,
             weights=(wave(2, 2), wave(2, 2, phase=1)),
@@ -212,7 +212,7 @@ ROWS = (
     Case(
         name="neutral-lists",
         rules=(16,),
-        title="Nested lists of numbers are tensors written out.",
+        title="Nested lists of numbers become tensors.",
         call=Call(
             step=running_sum,
             inputs=Host([[[0.5], [1.5]], [[2.5], [3.5]]]),
@@ -238,7 +238,7 @@ ROWS = (
     Case(
         name="neutral-byte-order-lengths",
         rules=(15, 16),
-        title="Lengths of a foreign byte order are the same lengths.",
+        title="Lengths may have a non-native byte order.",
         call=Call(
             step=count_and_echo,
             inputs=wave(2, 3, 2),
@@ -250,7 +250,7 @@ ROWS = (
     Case(
         name="gradients-beside-integers",
         rules=(12, 19),
-        title="Gradients flow past an integer state that is carried beside the others.",
+        title="Gradients flow through other states beside an integer state.",
         call=Call(
             step=dense_and_counted,
             weights=(wave(3, 2),),
@@ -264,7 +264,7 @@ ROWS = (
     Case(
         name="gradients-of-every-argument",
         rules=(19,),
-        title="Gradients flow to inputs, states, constants and what the step closes over.",
+        title="Inputs, states, constants and what the step closes over have gradients.",
         call=Call(
             step=bilinear,
             weights=(wave(3, 2),),
@@ -277,7 +277,7 @@ ROWS = (
     Case(
         name="gradients-of-every-argument-masked",
         rules=(14, 19),
-        title="Gradients flow to every argument through the steps that count.",
+        title="With a mask every argument has gradients, through the valid steps only.",
         call=Call(
             step=bilinear,
             weights=(wave(3, 2),),

@@ -183,7 +183,7 @@ def _buffer_rows() -> list[Check]:
         for name, title, step, text in (
             (
                 "output-buffer",
-                "A step that puts out one buffer each time gets the right result or an error.",
+                "A step that returns the same buffer each time gets the right result or an error.",
                 _one_buffer,
                 "step_function wrote into an output that it had returned before",
             ),
@@ -257,7 +257,7 @@ def _emptying_rows() -> list[Check]:
         Check(
             name=f"containers-emptied{name_x}{name_s}{name_k}{name_m}",
             rules=(3, 10),
-            title="The containers that a step is given are its own: it may empty them.",
+            title="A step may empty the containers that it is given.",
             check=_empties(given, held, fixed, mask=masked),
         )
         for name_x, given in inputs.items()
@@ -272,7 +272,7 @@ ROWS = (
         Check(
             name=f"late-{name}{way}",
             rules=(5,),
-            title="What a step returns is held to at every step, not at the first ones alone.",
+            title="The results of a step are checked at every step, not only at the first steps.",
             check=_refuses(text, wrong, **changes),
         )
         for name, (text, wrong) in FAULTS.items()

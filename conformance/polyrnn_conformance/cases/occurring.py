@@ -87,7 +87,7 @@ ROWS = tuple(
     Check(
         name=f"pairs-occur-{name}{'-as-lengths' if as_lengths else ''}",
         rules=(7, 14),
-        title="With all flags, a masked step is given an input with a state that it really meets.",
+        title="A masked step is given an input and a state that occur together in the data.",
         check=_occur(valid, as_lengths),
         every_mode=True,
     )

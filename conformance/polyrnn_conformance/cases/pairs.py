@@ -126,7 +126,7 @@ def _difference(
         title=title,
         call=Call(step=step, weights=weights, mask=np.array(MASKS[kind], bool), **arguments),
         gradients=arguments["inputs"].dtype.kind == "f",
-        drift="polyrnn 0.1 gave masked steps a valid input beside the state of the moment.",
+        drift="polyrnn 0.1 gave masked steps a valid input together with the current state.",
     )
 
 
@@ -144,22 +144,35 @@ TABLE: dict[str, Any] = {
 }
 
 ROWS = (
-    _difference("root-right", "The root of a difference, masked at the end.", "right", **ROOT),
-    _difference("root-left", "The root of a difference, masked at the start.", "left", **ROOT),
-    _difference("root-gaps", "The root of a difference, masked in between.", "gaps", **ROOT),
-    _difference("root-row", "The root of a difference, a sample masked.", "row", **ROOT),
-    _difference("root-all", "The same, a batch masked throughout.", "all", **ROOT),
-    _difference("root-unrolled", "The same, unrolled.", "gaps", unroll=True, **ROOT),
+    _difference("root-right", "The root of input minus state, masked at the end.", "right", **ROOT),
+    _difference("root-left", "The root of input minus state, masked at the start.", "left", **ROOT),
+    _difference("root-gaps", "The root of input minus state, masked in between.", "gaps", **ROOT),
+    _difference(
+        "root-row",
+        "The root of input minus state, in a sample without a valid step.",
+        "row",
+        **ROOT,
+    ),
+    _difference(
+        "root-all", "The root of input minus state, in a batch without a valid step.", "all", **ROOT
+    ),
+    _difference(
+        "root-unrolled",
+        "The root of input minus state, masked and unrolled.",
+        "gaps",
+        unroll=True,
+        **ROOT,
+    ),
     _difference(
         "root-last-only",
-        "The root of a difference, the last output alone.",
+        "The root of input minus state, masked, with only the last output.",
         "right",
         return_all_outputs=False,
         **ROOT,
     ),
     _difference(
         "root-backwards",
-        "Backwards, a masked step is given the last valid input, which the walk meets first.",
+        "Backwards, a masked step is given the last valid input, which the loop reaches first.",
         "gaps",
         inputs=_shrinking("gaps"),
         go_backwards=True,
@@ -167,7 +180,7 @@ ROWS = (
     ),
     _difference(
         "root-backwards-zero-output",
-        "The same with zeroed outputs and padding at both ends.",
+        "Backwards, with zeroed outputs and padding at both ends.",
         "row",
         inputs=_shrinking("row"),
         go_backwards=True,
@@ -177,26 +190,37 @@ ROWS = (
     ),
     _difference(
         "bounded-gaps",
-        "The first valid input is the only one that goes with the initial state.",
+        "Only the first valid input is harmless together with the initial state.",
         "gaps",
         inputs=_counting("gaps", backwards=False),
         **BOUNDED,
     ),
     _difference(
         "bounded-backwards",
-        "Backwards, the last valid input is the only one that goes with the initial state.",
+        "Backwards, only the last valid input is harmless together with the initial state.",
         "row",
         inputs=_counting("row", backwards=True),
         go_backwards=True,
         **BOUNDED,
     ),
-    _difference("growth-right", "The logarithm of a difference.", "right", **GROWTH),
-    _difference("growth-gaps", "The same, masked in between.", "gaps", **GROWTH),
-    _difference("ratio-right", "A division by a difference.", "right", **RATIO),
-    _difference("ratio-row", "The same, a sample masked throughout.", "row", **RATIO),
+    _difference(
+        "growth-right", "The logarithm of input minus state, masked at the end.", "right", **GROWTH
+    ),
+    _difference(
+        "growth-gaps", "The logarithm of input minus state, masked in between.", "gaps", **GROWTH
+    ),
+    _difference(
+        "ratio-right", "A division by input minus state, masked at the end.", "right", **RATIO
+    ),
+    _difference(
+        "ratio-row",
+        "A division by input minus state, in a sample without a valid step.",
+        "row",
+        **RATIO,
+    ),
     _difference(
         "integer-ratio-gaps",
-        "A division of integers by a difference, which must not be zero.",
+        "A division of integers by input minus state, masked in between.",
         "gaps",
         integer_ratio,
         weights=(),
@@ -205,7 +229,7 @@ ROWS = (
     ),
     _difference(
         "integer-ratio-right",
-        "The same, masked at the end.",
+        "A division of integers by input minus state, masked at the end.",
         "right",
         integer_ratio,
         weights=(),
@@ -214,14 +238,14 @@ ROWS = (
     ),
     _difference(
         "index-right",
-        "Integers index a table by their difference to the state.",
+        "Input minus state is an index into a table.",
         "right",
         inputs=_growing("right", "int32"),
         **TABLE,
     ),
     _difference(
         "index-gaps",
-        "The same, masked in between.",
+        "The logarithm of input minus state, masked in between.",
         "gaps",
         inputs=_growing("gaps", "int32"),
         **TABLE,

@@ -101,7 +101,7 @@ ROWS = (
         Check(
             name=f"static-shapes-{name}",
             rules=(6, 18),
-            title="A size that is known going in is known coming out.",
+            title="A static size of the arguments is a static size of the results.",
             check=_known(replace(PLAIN, **changes)),
             every_mode=True,
         )
@@ -110,7 +110,7 @@ ROWS = (
     Check(
         name="static-shapes-of-a-state",
         rules=(18,),
-        title="A state whose sizes are known keeps them beside inputs of unknown sizes.",
+        title="A state keeps its static sizes beside inputs of unknown sizes.",
         check=_known_by_one_leaf,
         every_mode=True,
     ),

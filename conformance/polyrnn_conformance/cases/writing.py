@@ -105,7 +105,7 @@ def _row(name: str, title: str, step: Any, named: str, **changes: Any) -> Check:
         title=title,
         check=_right_or_refused(replace(PLAIN, step=step, **changes), named),
         every_mode=True,
-        drift="polyrnn 0.1 gave the last value everywhere on torch, and wrong gradients.",
+        drift="On torch, polyrnn 0.1 returned the last value at all steps, and wrong gradients.",
     )
 
 
@@ -113,14 +113,14 @@ ROWS = (
     _row("state", "A step writes into its state.", into_state, "states[0]"),
     _row(
         "state-masked",
-        "A step writes into its state where steps are masked.",
+        "A step writes into its state, with a mask.",
         into_state,
         "states[0]",
         mask=MASK,
     ),
     _row(
         "state-last-only",
-        "A step writes into its state, backwards and with the last output alone.",
+        "A step writes into its state, backwards and with only the last output.",
         into_state,
         "states[0]",
         go_backwards=True,
@@ -152,7 +152,7 @@ ROWS = (
     _row("input", "A step writes into its input.", into_input, "inputs"),
     _row(
         "input-masked",
-        "A step writes into its input where steps are masked.",
+        "A step writes into its input, with a mask.",
         into_input,
         "inputs",
         mask=MASK,
