@@ -25,7 +25,7 @@ def _step_calls(subject: Subject, mode: str, time: int, **changes: Any) -> int:
 
 
 def _counts_steps(**changes: Any) -> Callable[[Subject, str], None]:
-    """Check how often the step of a call is called, at two lengths of time."""
+    """Return a check of the number of calls of the step, at two numbers of time steps."""
 
     def check(subject: Subject, mode: str) -> None:
         how = subject.harness.step_calls(mode)

@@ -1,4 +1,4 @@
-"""Rules 16, 20 and 21: what chooses the backend, and what belongs to none."""
+"""Rules 16, 20 and 21: the choice of the backend, neutral values and tensors of others."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def _namespace_has_functions(subject: Subject, mode: str) -> None:
 
 
 def _rnn(subject: Subject, mode: str, array: Any, **arguments: Any) -> type:
-    """Give the type of what a call returns that is told nothing but by `arguments`."""
+    """Return the tensor type of the output of a call with the given arguments."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         return x, [states[0] + x]
@@ -99,7 +99,7 @@ def _by_tensors_in_a_node(subject: Subject, mode: str) -> None:
         kinds.append(type(pair))
         return [pair.left, pair.right]
 
-    # Made here, for a compiler need not know how arrays of NumPy are made.
+    # Made outside the function: a compiler may not support making NumPy arrays.
     inputs, state = wave(2, 4, 3), subject.tensor(wave(2, 3))
     with _environment(""):
         results = subject.harness.run(mode, function, [state, state])
@@ -140,12 +140,12 @@ def _exact_name(subject: Subject, mode: str) -> None:
 
 
 def _described(known: registry.Registry) -> list[str]:
-    """Name the backends whose plug-ins can be imported; one that is broken harms no other."""
+    """Return the names of the backends whose plug-ins can be imported."""
     return [status.name for status in statuses(known) if status.state in ("installed", "missing")]
 
 
 def _foreign(subject: Subject) -> tuple[Any, str]:
-    """Make what looks like a tensor of a framework other than that of the subject."""
+    """Return an imitation of a tensor of another framework, and the name of that framework."""
     known = registry.installed()
     own = ("numpy", subject.framework, subject.name)
     other = next(name for name in _described(known) if name not in own)
@@ -187,7 +187,7 @@ def _number_as_constant(subject: Subject, mode: str) -> None:
     tensor = subject.tensor(wave(2, 4, 3))
     polyrnn.rnn(step, tensor, [tensor[:, 0, :]], constants=2.5, backend=subject.choice)
     _is_of(subject, type(handed[0]))
-    # Its dtype is the framework's own affair.
+    # Each framework chooses the dtype of a Python number.
     shape = subject.backend.shape(handed[0])
     _assert_equal("shape of the constant", shape, ())
 

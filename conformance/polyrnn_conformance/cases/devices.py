@@ -1,4 +1,4 @@
-"""Rule 17: where there are several devices, everything follows the inputs."""
+"""Rule 17: with several devices, everything is computed on the device of the inputs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,7 +19,7 @@ LENGTHS = np.array([3, 2], "int32")
 
 
 def scaled_sum(xp: Any) -> Step:
-    """Add up the inputs times the constant, beside a counter."""
+    """Add up the inputs times the constant, and count the steps."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, count, scale = states
@@ -40,11 +40,11 @@ ON_DEVICE = ("inputs", "initial_states", "constants")
 
 
 def _follows(call: Call, placed: tuple[str, ...]) -> Callable[[Subject, str], None]:
-    """Return a check that results are on the device of what is placed there.
+    """Return a check that results are on the device of the placed arguments.
 
     Args:
-        call: The call; what of it is not placed is on the default device, or on the host.
-        placed: The arguments on the device.
+        call: The call; its other arguments are on the default device or on the host.
+        placed: The arguments that are put on a device.
     """
 
     def check(subject: Subject, mode: str) -> None:

@@ -1,4 +1,4 @@
-"""Rules 16 to 19: dtypes, neutral values, what is differentiated."""
+"""Rules 16 to 19: dtypes, neutral values, and gradients."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ MASK = np.array([[True, False, True], [False, True, False]])
 
 
 def parity(xp: Any) -> Step:
-    """Put out whether an odd number of inputs was true so far."""
+    """Return whether the number of true inputs so far is odd."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         odd = states[0] ^ x
@@ -37,7 +37,7 @@ def bilinear(xp: Any, kernel: Any) -> Step:
 
 
 def embedded(xp: Any, table: Any) -> Step:
-    """Use integers to choose between floats, as an embedding does."""
+    """Select floats by integer inputs, like an embedding."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + xp.where(x > 1, table[0, ...], table[1, ...])
@@ -47,7 +47,7 @@ def embedded(xp: Any, table: Any) -> Step:
 
 
 def counted(xp: Any) -> Step:
-    """Count steps in an integer beside a float."""
+    """Count steps in an integer state, besides a float state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, count, one = states
@@ -57,7 +57,7 @@ def counted(xp: Any) -> Step:
 
 
 def dense_and_counted(xp: Any, kernel: Any) -> Step:
-    """Count steps in an integer beside a recurrent layer, and put both out."""
+    """Count steps in an integer state, besides a recurrent layer, and output both."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         h, count, one = states
@@ -68,7 +68,7 @@ def dense_and_counted(xp: Any, kernel: Any) -> Step:
 
 
 def _foreign(array: np.ndarray[Any, Any]) -> Host:
-    """Give an array as another machine would have written it, with its bytes in other order."""
+    """Return an array in the other byte order."""
     return Host(array.astype(array.dtype.newbyteorder("S")))
 
 
@@ -231,7 +231,7 @@ ROWS = (
                 constants=[_foreign(digits(2, 2, dtype=dtype))],
                 mask=_foreign(digits(2, 3, dtype=dtype)),
             ),
-            every_mode=False,  # torch.compile itself cannot take such an array
+            every_mode=False,  # torch.compile does not support such arrays
         )
         for dtype in ("int32", "float32", "complex64")
     ),

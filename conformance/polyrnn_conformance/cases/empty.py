@@ -1,4 +1,4 @@
-"""Rules 1, 12, 13 and 17: tensors without elements are tensors."""
+"""Rules 1, 12, 13 and 17: inputs with zero features."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MASK = np.array([[1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], bool)
 
 
 def beside(xp: Any) -> Step:
-    """Sum up one input, and hand another one through."""
+    """Add up one input, and return the other unchanged."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x["full"]

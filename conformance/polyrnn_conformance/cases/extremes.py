@@ -1,4 +1,4 @@
-"""Rules 11, 14, 15 and 17: dtypes at their ends."""
+"""Rules 11, 14, 15 and 17: extreme values of dtypes."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def _mask(name: str, title: str, value: Any, dtype: str) -> Case:
 
 
 def _counts_reciprocals(xp: Any) -> Step:
-    """Add up in a counter the reciprocals of all inputs, masked ones included."""
+    """Add up the reciprocals of all inputs, masked ones included, in a state of rank 0."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         state, counter = states
@@ -126,7 +126,7 @@ def _beyond_32_bits(dtype: str, lengths: list[int]) -> Check:
         try:
             result = subject.run(given, mode)
         except ValueError as error:
-            # Lengths that the host holds are checked.
+            # Lengths on the host are checked.
             if "expected 0 to 4, got " not in str(error):
                 raise DisagreementError(f"{lengths}: {error}") from error
             return
@@ -142,7 +142,7 @@ def _beyond_32_bits(dtype: str, lengths: list[int]) -> Check:
 
 
 def _named_by_who_said_it(subject: Subject, mode: str) -> None:
-    """Give three leaves of which the second says the batch where the first leaves it open."""
+    """Check that the error names the first leaf whose batch size is known."""
     call = Call(
         step=_first_leaf,
         inputs=[wave(2, 4, 3), Host(wave(2, 4, 3)), Host(wave(3, 4, 3))],

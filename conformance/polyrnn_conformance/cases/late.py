@@ -1,4 +1,4 @@
-"""Rules 5 and 10: steps that behave for a while."""
+"""Rules 5 and 10: steps that return a wrong result after several correct ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,10 +19,10 @@ from polyrnn_conformance.subject import Subject
 from polyrnn_conformance.trees import Pair, map_leaves
 
 PLACES = ((7, 9), (17, 19), (258, 260))
-"""At which call of a step it misbehaves, and of how many."""
+"""The number of the call with the wrong result, and the number of time steps."""
 
 Wrong = Callable[[Any, Any, Any], tuple[Any, Any]]
-"""Takes the input, the right output and the other dtype; returns what a step does."""
+"""``(input, correct output, another dtype) -> (output, new states)``, with a wrong result."""
 
 
 def _late(at: int, wrong: Wrong) -> StepMaker:
@@ -110,11 +110,11 @@ FAULTS: dict[str, tuple[str, Wrong]] = {
 
 
 def _right_or_refused(call: Call, text: str) -> Callable[[Subject, str], None]:
-    """Return a check that a call is right, or refused in some words where there are any."""
+    """Return a check that a call gives the right result, or an error with the given text."""
 
     def check(subject: Subject, mode: str) -> None:
         if subject.harness.step_calls(mode) != "each":
-            return  # A trace that keeps a tensor for a later one is an error of its own.
+            return  # using a tensor of one trace in a later trace is an error of the framework
         try:
             result = subject.run(call, mode)
         except ValueError as error:
@@ -131,7 +131,7 @@ def _right_or_refused(call: Call, text: str) -> Callable[[Subject, str], None]:
 
 
 def _one_buffer(xp: Any) -> Step:
-    """Put out the same tensor each time, where the framework lets it be written into."""
+    """Return the same tensor each time, overwritten if the framework has mutable tensors."""
     buffers: list[Any] = []
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
@@ -198,7 +198,7 @@ def _buffer_rows() -> list[Check]:
 
 
 def _emptying(xp: Any) -> Step:
-    """Empty the containers that the step was given, once they are read."""
+    """Empty the containers that the step is given, after reading them."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         first, second, scale = (_first(entry) for entry in [*states, 1.0][:3])
@@ -225,7 +225,7 @@ def _first(tree: Any) -> Any:
 
 
 def _holding(like: Any, tensor: Any) -> Any:
-    """Return a tensor in the containers that another one is in."""
+    """Return a tensor in the same containers as another."""
     return map_leaves(lambda _: tensor, like)
 
 

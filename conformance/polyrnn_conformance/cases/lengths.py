@@ -1,4 +1,4 @@
-"""Rules 11, 15 and 16: masks and lengths that the host holds, in all the forms they may have."""
+"""Rules 11, 15 and 16: masks and lengths as NumPy arrays, lists, tuples and numbers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Rules 11 to 13 and 15: masks, lengths, and what is held."""
+"""Rules 11 to 13 and 15: masks, lengths, and the states and outputs of masked steps."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ LENGTHS = np.array([2, 4, 0], dtype="int32")
 
 
 def rank_changes(xp: Any) -> Step:
-    """Keep states of ranks 1 and 3, put out a leaf of rank 4."""
+    """Use states of ranks 1 and 3, and return an output of rank 4."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         flat, deep = states
@@ -32,7 +32,7 @@ def rank_changes(xp: Any) -> Step:
 
 
 def counter(xp: Any, one: Any, half: Any) -> Step:
-    """Count the steps in a state of rank 0, and weigh the input by a second one that decays."""
+    """Count the steps in a state of rank 0, and weight the input by another, which decays."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, count, decay = states

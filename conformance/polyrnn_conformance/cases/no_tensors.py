@@ -1,4 +1,4 @@
-"""Rule 28: what is no tensor is refused by name, and never made one in silence."""
+"""Rule 28: a value that is not a tensor is an error, and is never silently converted."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MASK = np.array([[True, True, False, True], [True, False, False, False]])
 
 
 class ForeignTensor:
-    """A tensor of a library that has no backend, whose values NumPy can have.
+    """A tensor of a library without a backend, which NumPy can convert.
 
     Args:
         array: The values.
@@ -41,19 +41,19 @@ ENDLESS = "expected a nest of at most 128 levels; got one that is deeper or cont
 
 
 def masked(array: Any) -> Any:
-    """Make an array of which one element is masked."""
+    """Return a masked array with one masked element."""
     made = np.ma.masked_array(array)
     made[(0,) * made.ndim] = np.ma.masked
     return made
 
 
 def matrix(array: Any) -> Any:
-    """Make a matrix of an array of rank 2."""
+    """Return an array of rank 2 as a `numpy.matrix`."""
     return np.asarray(array).view(np.matrix)
 
 
 def cycle(kind: type[list[Any]] | type[dict[Any, Any]] = list) -> Any:
-    """Make a container that contains itself, twice over."""
+    """Return a container that contains itself twice."""
     if kind is dict:
         mapping: dict[str, Any] = {}
         mapping.update(a=mapping, b=mapping)
@@ -64,7 +64,7 @@ def cycle(kind: type[list[Any]] | type[dict[Any, Any]] = list) -> Any:
 
 
 def nest(levels: int, leaf: Any) -> Any:
-    """Make a nest of lists, tuples and dicts by turns."""
+    """Return a leaf in a nest of lists, tuples and dicts in turn."""
     for level in range(levels):
         leaf = ([leaf], (leaf,), {"a": leaf})[level % 3]
     return leaf
@@ -87,7 +87,7 @@ def _refused(
         error=error,
         by_the_step="step" in changes,
         by_values="got dtype" in text,
-        # A compiler that follows Python step by step may have a stack that is too small for it.
+        # A compiler that interprets Python may run out of stack for such a nest.
         every_mode=ENDLESS not in text,
         call=Call(**arguments),
     )

@@ -9,7 +9,7 @@ from polyrnn_conformance.steps import Step, tuple_of_states, with_constants
 
 
 def bare_state(xp: Any) -> Step:
-    """Return the one state without a list round it."""
+    """Return the single state without a list."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x
@@ -19,7 +19,7 @@ def bare_state(xp: Any) -> Step:
 
 
 def nested_outputs(xp: Any) -> Step:
-    """Put out a dict with a tuple, a namedtuple and `None` in it."""
+    """Output a dict with a tuple, a namedtuple and `None` in it."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x
@@ -30,7 +30,7 @@ def nested_outputs(xp: Any) -> Step:
 
 
 def outputs_of_every_rank(xp: Any) -> Step:
-    """Put out leaves of ranks 1, 2 and 3."""
+    """Output leaves of ranks 1, 2 and 3."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x
@@ -40,7 +40,7 @@ def outputs_of_every_rank(xp: Any) -> Step:
 
 
 def scalar_output(xp: Any) -> Step:
-    """Put out a step counter without a batch."""
+    """Output a step counter without a batch axis."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         count = states[0] + states[1]
@@ -61,7 +61,7 @@ def nested_constants(xp: Any) -> Step:
 
 
 def emptied(xp: Any) -> Step:
-    """Take the constant and the state out of the list that it gets."""
+    """Remove the constant and the state from the list that the step is given."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         scale, total = states.pop(), states.pop()

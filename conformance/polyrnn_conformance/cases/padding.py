@@ -1,4 +1,4 @@
-"""Rule 14: padding may hold anything, and reaches neither values nor gradients."""
+"""Rule 14: padding may have any value, and affects neither values nor gradients."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ DRIFT = "In tf_keras and Keras 3, NaN in padding reaches gradients."
 
 
 def logarithm(xp: Any, kernel: Any) -> Step:
-    """Take the logarithm of the input, whose slope at 0 is infinite."""
+    """Use the logarithm of the input, whose slope at 0 is infinite."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + xp.matmul(xp.log(x), kernel)
@@ -30,7 +30,7 @@ def logarithm(xp: Any, kernel: Any) -> Step:
 
 
 def distant_logarithm(xp: Any, kernel: Any) -> Step:
-    """Take a logarithm for which neither 0 nor 1 is a valid input."""
+    """Use a logarithm for which neither 0 nor 1 is a valid input."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + xp.matmul(xp.log(x - 2.0), kernel)

@@ -11,7 +11,7 @@ from polyrnn_conformance.steps import Step
 
 
 def elapsed(xp: Any, kernel: Any) -> Step:
-    """Take the root of the time since the input before, and remember the input."""
+    """Use the square root of the growth of the input since the previous step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -22,7 +22,7 @@ def elapsed(xp: Any, kernel: Any) -> Step:
 
 
 def bounded_growth(xp: Any, kernel: Any) -> Step:
-    """Take a root that exists where the input has grown by less than 2 since the step before."""
+    """Use a root that is real only if the input grew by less than 2 since the previous step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -33,7 +33,7 @@ def bounded_growth(xp: Any, kernel: Any) -> Step:
 
 
 def log_of_change(xp: Any, kernel: Any) -> Step:
-    """Take the logarithm of the growth of the input since the step before."""
+    """Use the logarithm of the growth of the input since the previous step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -55,7 +55,7 @@ def relative_change(xp: Any) -> Step:
 
 
 def integer_ratio(xp: Any) -> Step:
-    """Divide an integer by how much it has grown since the step before."""
+    """Divide an integer by its growth since the previous step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -66,7 +66,7 @@ def integer_ratio(xp: Any) -> Step:
 
 
 def looked_up(xp: Any, table: Any) -> Step:
-    """Look up a row by how much an integer input has grown, which a table of four rows allows."""
+    """Look up a row by the growth of an integer input, in a table of four rows."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -79,33 +79,33 @@ def looked_up(xp: Any, table: Any) -> Step:
 def _rows_of(xp: Any, table: Any, indices: Any) -> Any:
     try:
         return table[indices]
-    except (IndexError, TypeError):  # not every framework indexes by tensors
+    except (IndexError, TypeError):  # some frameworks cannot index by tensors
         return xp.take(table, indices, axis=0)
 
 
 def _growing(kind: str, dtype: str = "float32") -> Any:
-    """Return inputs that grow from valid step to valid step, and fall back between them."""
+    """Return inputs that grow from each valid step to the next, and are smaller at masked steps."""
     mask = np.array(MASKS[kind], dtype=bool)
     steps = np.cumsum(mask, axis=1)[..., None] * np.array([2, 1]) + np.arange(3)[:, None, None] % 2
     return np.where(mask[..., None], steps, 0).astype(dtype)
 
 
 def _shrinking(kind: str) -> Any:
-    """Return inputs that grow from valid step to valid step backwards."""
+    """Return inputs that grow from each valid step to the next, backwards."""
     mask = np.array(MASKS[kind], dtype=bool)
     steps = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1, None] * np.array([2.0, 1.0])
     return np.where(mask[..., None], steps, 0.0).astype("float32")
 
 
 def _counting(kind: str, *, backwards: bool) -> Any:
-    """Return the number of each valid step of a sample, in the order of the walk."""
+    """Return the number of each valid step of a sample, in the order of the loop."""
     mask = np.array(MASKS[kind], dtype=bool)
     numbers = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] if backwards else np.cumsum(mask, axis=1)
     return np.where(mask, numbers, 0)[..., None].repeat(2, axis=2).astype("float32")
 
 
 def _before(kind: str) -> Any:
-    """Return initial states below all inputs; a sample without a valid step is far above them."""
+    """Return initial states below all inputs; those of samples without a valid step are above."""
     is_valid = np.array(MASKS[kind], dtype=bool).any(axis=1, keepdims=True)
     is_valid |= not is_valid.any()
     return np.where(is_valid, -0.5, 100.0).repeat(2, axis=1).astype("float32")
@@ -114,7 +114,7 @@ def _before(kind: str) -> Any:
 def _difference(
     name: str, title: str, kind: str, step: Any, *, weights: Any, **changes: Any
 ) -> Case:
-    """Return a row whose step meets no pair but those of the data without harm."""
+    """Return a row whose step is finite only for pairs of input and state in the data."""
     arguments = {
         "inputs": _growing(kind),
         "initial_states": [_before(kind), wave(3, 2, phase=1)],

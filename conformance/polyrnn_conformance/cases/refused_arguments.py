@@ -1,4 +1,4 @@
-"""Calls that are refused for their arguments, before the step is called."""
+"""Calls with invalid arguments, which raise an error before the step is called."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +37,7 @@ def _refused(
 
 
 def _not_callable(xp: Any) -> Callable[..., Any]:
-    return "step"  # type: ignore[return-value]  # what the case is about
+    return "step"  # type: ignore[return-value]  # the wrong type is what the case tests
 
 
 def _mask(name: str, shape: tuple[int, ...], title: str, **changes: Any) -> ErrorCase:

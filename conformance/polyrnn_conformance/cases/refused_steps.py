@@ -1,4 +1,4 @@
-"""Calls that are refused for what their step returns."""
+"""Calls whose step returns an invalid result."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MASK = np.ones((2, 4), bool)
 
 
 def _returns(what: Any) -> StepMaker:
-    """Make a step that returns what a function of input, states and weights says."""
+    """Return a `StepMaker` whose step returns a function of input, states and weights."""
 
     def make(xp: Any, *weights: Any) -> Any:
         return lambda x, states: what(x, states, *weights)

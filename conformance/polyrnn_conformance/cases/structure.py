@@ -9,18 +9,18 @@ from polyrnn_conformance.trees import Pair
 
 
 class Sensors(NamedTuple):
-    """A namedtuple as a user would make one."""
+    """A user-defined namedtuple."""
 
     near: Any
     far: Any
 
 
 class StateList(list[Any]):
-    """A list of its own kind, as TensorFlow's ``ListWrapper`` is one."""
+    """A subclass of list, like TensorFlow's ``ListWrapper``."""
 
 
 def add_two(take: Any) -> Any:
-    """Make a step that adds both leaves of its input, which `take` finds."""
+    """Return a step that adds both leaves of its input, which `take` extracts."""
 
     def make(xp: Any) -> Step:
         def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
@@ -34,7 +34,7 @@ def add_two(take: Any) -> Any:
 
 
 def nested_states(xp: Any) -> Step:
-    """Use states ``[[h, c], [h]]``, and return them so."""
+    """Use states ``[[h, c], [h]]``."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         (h, c), (g,) = states
@@ -45,7 +45,7 @@ def nested_states(xp: Any) -> Step:
 
 
 def dict_state(xp: Any) -> Step:
-    """Use one state that is a dict, and return it bare."""
+    """Use one state that is a dict, and return it without a list."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         state = states[0]
@@ -56,7 +56,7 @@ def dict_state(xp: Any) -> Step:
 
 
 def pair_state(xp: Any) -> Step:
-    """Use one state that is a registered node, and return it bare."""
+    """Use one state that is a registered node, and return it without a list."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0].left + x
@@ -66,7 +66,7 @@ def pair_state(xp: Any) -> Step:
 
 
 def lists_for_tuples(xp: Any) -> Step:
-    """Use states ``(h, [c])``, and return ``[[h], c]``: lists for tuples, one leaf more or less."""
+    """Use states ``(h, [c])``, and return ``[[h], c]``."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         h, (c,) = states[0]
@@ -88,7 +88,7 @@ def wrapped_state(xp: Any) -> Step:
 
 
 def stateless(xp: Any) -> Step:
-    """Keep no state."""
+    """Use no state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         assert states == []
@@ -98,7 +98,7 @@ def stateless(xp: Any) -> Step:
 
 
 def beside_empty_state(xp: Any) -> Step:
-    """Keep an empty state beside a full one."""
+    """Use an empty state besides another one."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, nothing = states
@@ -109,7 +109,7 @@ def beside_empty_state(xp: Any) -> Step:
 
 
 def dicts_without_tensors(xp: Any) -> Step:
-    """Use a state with dicts in it that hold no tensor, and put out such a dict."""
+    """Use a state that contains dicts without tensors, and output such a dict."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0]["total"] + x
@@ -308,7 +308,7 @@ ROWS = (
             inputs=X,
             initial_states=[{"total": S, "empty": {}, "rest": {"none": None}}],
         ),
-        # torch.compile cannot trace what optree does with such a dict.
+        # torch.compile cannot trace the functions of optree for such a dict.
         every_mode=False,
     ),
 )

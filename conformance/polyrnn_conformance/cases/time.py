@@ -1,4 +1,4 @@
-"""Rules 6 to 9: layouts, directions, lengths of time, loops."""
+"""Rules 6 to 9: layouts, directions, numbers of time steps, unrolling."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Rule 10: a step that writes into what it is given gets the right result or a clear error."""
+"""Rule 10: a step that writes into its arguments gets the right result or a clear error."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ MASK = np.array([[True, False, True, True], [True, True, False, False]])
 
 
 def into_state(xp: Any) -> Step:
-    """Add up the inputs in the place of the state."""
+    """Add up the inputs in place, in the state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0]
@@ -33,7 +33,7 @@ def into_state(xp: Any) -> Step:
 
 
 def into_nested_state(xp: Any) -> Step:
-    """Add up the inputs in the place of a leaf of the state."""
+    """Add up the inputs in place, in a leaf of the state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0]["h"]
@@ -55,7 +55,7 @@ def into_one_of_two(xp: Any) -> Step:
 
 
 def into_input(xp: Any) -> Step:
-    """Add the state in the place of the input."""
+    """Add the state to the input in place."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         x += states[0]
@@ -77,11 +77,11 @@ def into_constant(xp: Any) -> Step:
 
 
 def _right_or_refused(call: Call, named: str) -> Callable[[Subject, str], None]:
-    """Return a check that a call is right, or is refused by the name of what it wrote into."""
+    """Return a check that a call gives the right result, or an error that names the argument."""
 
     def check(subject: Subject, mode: str) -> None:
         if call.unroll and mode in subject.harness.unknown_shape_modes:
-            return  # It is refused for that.
+            return  # the error is allowed
         text = f"step_function wrote into {named};"
         try:
             result = subject.run(call, mode)
