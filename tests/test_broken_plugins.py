@@ -1,4 +1,4 @@
-"""A plug-in or a framework that fails: what is said of it, and that no other is harmed."""
+"""Test the errors for a broken plug-in or framework, and that others are unaffected."""
 
 import importlib
 
@@ -115,7 +115,7 @@ class TestBroken:
         fakes.framework("abacus", plugin=source)
         fakes.framework("quipu")
         registry = fakes.registry()
-        for _ in range(2):  # the error is the same when it is met again
+        for _ in range(2):  # the second call raises the same error
             with pytest.raises(polyrnn.BackendBrokenError) as caught:
                 registry.load("abacus")
             assert str(caught.value).startswith(

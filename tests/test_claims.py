@@ -1,4 +1,4 @@
-"""Which backend has the tensors of a module that several plug-ins claim."""
+"""Test which backend gets the tensors of a module that several plug-ins claim."""
 
 from typing import Any
 
@@ -93,7 +93,7 @@ class TestClaims:
 
 
 class TestNamespacePackages:
-    """A package without ``__init__.py``, as MLX is one, and a stray folder that looks like one."""
+    """A package without ``__init__.py``, like MLX, and an unrelated folder that looks like one."""
 
     @staticmethod
     def namespace_package(fakes: FakeDistributions, *, modules: Any, distributed: bool) -> None:

@@ -1,4 +1,4 @@
-"""Processes that are started by fork or spawn: what they choose, and what they can import."""
+"""Test choosing and importing backends in processes started by fork or spawn."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def test_a_child_computes(method: str, reason: str, tmp_path: Path) -> None:
     program.write_text(PROGRAM)
     done = subprocess.run(
         [sys.executable, "-W", "error", str(program), method],
-        # A forked child gets no threads of NumPy's, so that there must not be any.
+        # NumPy must not use threads, because a forked child does not inherit them.
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -145,7 +145,7 @@ def run_program(source: str, fakes: FakeDistributions) -> None:
     program = fakes.folder / "program.py"
     program.write_text(source)
     done = subprocess.run(
-        # That fork and threads go badly together is what the tests are about.
+        # Python warns of a fork in a process with threads, which these tests do on purpose.
         [*(sys.executable, "-W", "error"), *("-W", "ignore:This process"), str(program)],
         env={
             **os.environ,

@@ -1,4 +1,4 @@
-"""Which backends there are: listing without importing, loading one, and who owns a name."""
+"""Test the registry: listing backends without imports, loading one, and claims to names."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from polyrnn.statuses import BackendStatus, statuses
 
 
 def run(source: str, *path: Path) -> str:
-    """Run a program in a new interpreter that finds the folders; give what it prints."""
+    """Run a program in a new interpreter with the folders on its path; return its output."""
     environment = {name: value for name, value in os.environ.items() if name != "POLYRNN_BACKEND"}
     environment["PYTHONPATH"] = os.pathsep.join([*map(str, path), *filter(None, sys.path)])
     finished = subprocess.run(

@@ -1,4 +1,4 @@
-"""Which backend a call runs on: argument, context, environment, tensors, numpy; what said so."""
+"""Test the choice of the backend by argument, context, environment, tensors, or default."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ def frameworks(fakes: FakeDistributions) -> FakeDistributions:
 
 
 def ran_on(inputs: Any = ONES, states: Any = (), **arguments: Any) -> str:
-    """Name the framework of the output of a call."""
+    """Return the name of the framework of the output of a call."""
     output = polyrnn.rnn(lambda x, s: (x, s[: len(states)]), inputs, states, **arguments)[1]
     return type(output).__module__
 
@@ -155,14 +155,14 @@ asked = []
 
 
 class Node:
-    """What only the backend in `REGISTERING` takes apart."""
+    """A class that only the backend in `REGISTERING` can flatten."""
 
     def __init__(self, parts: Any) -> None:
         self.parts = parts
 
 
 class TestNestsOfAFramework:
-    """A class that is registered with a framework alone is a nest where that is imported."""
+    """A class that only a framework knows is a nest if that framework is imported."""
 
     @pytest.fixture
     def soroban(self, frameworks: FakeDistributions) -> Any:
@@ -367,14 +367,14 @@ class TestUseBackend:
 
 
 def within(choice: str | polyrnn.use_backend) -> Generator[str, None, None]:
-    """Hold a block open; name at each turn what a call in it runs on."""
+    """Keep a block open, and yield the framework that a call in it runs on."""
     with polyrnn.use_backend(choice) if isinstance(choice, str) else choice:
         while True:
             yield ran_on()
 
 
 class TestBlocksThatEndOutOfOrder:
-    """The innermost block that is still open decides, whichever ended before."""
+    """The innermost block that is still open decides, in whichever order blocks end."""
 
     def test_generators(self, frameworks: FakeDistributions) -> None:
         one, other = within("abacus"), within("quipu")
@@ -464,7 +464,7 @@ class TestBlocksThatEndOutOfOrder:
         assert asyncio.run(main()) == ["abacus", "quipu", "quipu", "numpy"]
 
     def test_an_asynchronous_generator_that_is_dropped(self, frameworks: FakeDistributions) -> None:
-        # The event loop finalises it in a task of its own, whose context is another.
+        # The event loop finalizes the generator in another task, with another context.
         failures = []
 
         async def generate() -> AsyncGenerator[str, None]:
@@ -540,7 +540,7 @@ class TestMemory:
                 ran_on()
             ran_on(backend=backend)
         del backend
-        # Nothing holds them in a cycle either, which would wait for the collector.
+        # They are in no reference cycle either, which only the garbage collector would free.
         assert [reference for reference in gone if reference() is not None] == []
 
     def test_nothing_is_left_of_a_block(self) -> None:

@@ -61,7 +61,7 @@ Plug = Callable[..., None]
 
 @pytest.fixture
 def plug(fakes: FakeDistributions, monkeypatch: pytest.MonkeyPatch) -> Plug:
-    """Give a function that plugs a fake backend in, for workers too."""
+    """Yield a function that plugs a fake backend in, for workers too."""
     path = os.environ.get("PYTHONPATH", "")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(fakes.folder), path])))
 

@@ -56,7 +56,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Give a function that runs the command in a project whose settings would break it."""
+    """Yield a function that runs the command in a project whose settings would break it."""
     folder = tmp_path_factory.mktemp("project")
     for name, text in HOSTILE.items():
         (folder / name).write_text(text)

@@ -73,12 +73,12 @@ class FakeDistributions:
         plugin: str = PLUGIN,
         backend: str = BACKEND,
     ) -> None:
-        """Write a framework, a plug-in for it, and the distribution that carries both.
+        """Write a framework, a plug-in with its backend, and the metadata of their distribution.
 
         Args:
             name: The name of the framework and of its backend.
-            framework: Its source; `None` where the framework is not to be installed.
-            plugin: The source of the plug-in module, in which ``{name}`` is filled in.
+            framework: The source of the framework; `None` if it is not installed.
+            plugin: The source of the plug-in module; ``{name}`` is replaced by the name.
             backend: The source of the backend's module, likewise.
         """
         if framework is not None:
@@ -93,11 +93,11 @@ class FakeDistributions:
         return Registry()
 
     def tensor(self, name: str, array: Any) -> Any:
-        """Make a tensor of one of the frameworks."""
+        """Return a tensor of one of the frameworks."""
         return importlib.import_module(name).Array(array)
 
     def forget(self) -> None:
-        """Drop the modules that were imported from the folder."""
+        """Remove the modules that were imported from the folder from `sys.modules`."""
         for name, module in list(sys.modules.items()):
             origin = getattr(module, "__file__", None)
             if origin is not None and Path(origin).is_relative_to(self.folder):

@@ -81,7 +81,7 @@ def _right_or_refused(call: Call, named: str) -> Callable[[Subject, str], None]:
 
     def check(subject: Subject, mode: str) -> None:
         if call.unroll and mode in subject.harness.unknown_shape_modes:
-            return  # the error is allowed
+            return  # unrolling raises an error if the time is unknown
         text = f"step_function wrote into {named};"
         try:
             result = subject.run(call, mode)
