@@ -1,4 +1,4 @@
-"""Every error about an argument: its type, its whole text, and the path of the leaf."""
+"""Test every error about an argument: its type, its full text, and the path of the leaf."""
 
 from collections import namedtuple
 from pathlib import Path
@@ -278,7 +278,7 @@ class TestBackendArgument:
 
 
 class Foreign:
-    """A tensor of a library that has no backend."""
+    """A tensor of a library without a backend."""
 
     def __array__(self, *arguments: Any, **keywords: Any) -> Any:
         return X

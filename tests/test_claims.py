@@ -1,4 +1,4 @@
-"""Which backend has the tensors of a module that several plug-ins claim."""
+"""Test which backend gets the tensors of a module that several plug-ins claim."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shelf import FRAMEWORK, PLUGIN, Shelf, status
+from fake_distributions import FRAMEWORK, PLUGIN, FakeDistributions, status
 
 import polyrnn
 from polyrnn import registry as registry_module
@@ -35,15 +35,17 @@ def kind(module: str) -> type:
 
 
 class TestClaims:
-    def test_polyrnn_comes_before_others_whatever_their_names(self, shelf: Shelf) -> None:
-        shelf.framework("aardvark", plugin=claiming("aardvark", "torch", "jax"))
-        registry = shelf.registry()
+    def test_polyrnn_comes_before_others_whatever_their_names(
+        self, fakes: FakeDistributions
+    ) -> None:
+        fakes.framework("aardvark", plugin=claiming("aardvark", "torch", "jax"))
+        registry = fakes.registry()
         assert registry.framework_of(kind("torch")) == "torch"
         assert registry.framework_of(kind("jax.numpy")) == "jax"
-        assert registry.framework_of(type(shelf.tensor("aardvark", 0))) == "aardvark"
+        assert registry.framework_of(type(fakes.tensor("aardvark", 0))) == "aardvark"
 
-    def test_one_that_lists_numpy_harms_no_call(self, shelf: Shelf) -> None:
-        shelf.framework("bad", plugin=claiming("numpy", "bad"), backend="1 / 0")
+    def test_one_that_lists_numpy_harms_no_call(self, fakes: FakeDistributions) -> None:
+        fakes.framework("bad", plugin=claiming("numpy", "bad"), backend="1 / 0")
         last, _, _ = polyrnn.rnn(lambda x, states: (x, states), ONES, [])
         assert type(last) is np.ndarray
         with pytest.raises(polyrnn.BackendBrokenError, match="'numpy' belongs to the numpy"):
@@ -51,10 +53,12 @@ class TestClaims:
         found = {entry.name: entry.state for entry in polyrnn.backends()}
         assert (found["bad"], found["numpy"]) == ("broken", "installed")
 
-    def test_a_second_claim_is_reported_with_both_distributions(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        shelf.framework("bead", plugin=claiming("bead", "abacus", "torch.fx"))
-        registry = shelf.registry()
+    def test_a_second_claim_is_reported_with_both_distributions(
+        self, fakes: FakeDistributions
+    ) -> None:
+        fakes.framework("abacus")
+        fakes.framework("bead", plugin=claiming("bead", "abacus", "torch.fx"))
+        registry = fakes.registry()
         assert status(registry, "abacus").problem == ""
         found = status(registry, "bead")
         assert (found.state, found.distribution) == ("installed", "polyrnn-bead 1.0")
@@ -64,13 +68,13 @@ class TestClaims:
             f"{polyrnn.__version__}, and this one only by its name"
         )
 
-    def test_a_second_claim_serves_whoever_says_its_name(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        shelf.framework("bead", plugin=claiming("bead", "abacus"))
+    def test_a_second_claim_serves_whoever_says_its_name(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
+        fakes.framework("bead", plugin=claiming("bead", "abacus"))
         by_name, _, _ = polyrnn.rnn(lambda x, s: (x, s), ONES, [], backend="bead")
-        assert type(by_name) is type(shelf.tensor("bead", 0))
-        by_tensor, _, _ = polyrnn.rnn(lambda x, s: (x, s), shelf.tensor("abacus", ONES), [])
-        assert type(by_tensor) is type(shelf.tensor("abacus", 0))
+        assert type(by_name) is type(fakes.tensor("bead", 0))
+        by_tensor, _, _ = polyrnn.rnn(lambda x, s: (x, s), fakes.tensor("abacus", ONES), [])
+        assert type(by_tensor) is type(fakes.tensor("abacus", 0))
 
     def test_among_others_the_first_distribution_has_it(self) -> None:
         claims = Claims([info("z", "beads"), info("a", "beads")], lambda name: False)
@@ -171,52 +175,56 @@ def test_a_planted_fault_is_noticed(
 
 
 class TestNamespacePackages:
-    """A package without ``__init__.py``, as MLX is one, and a stray folder that looks like one."""
+    """A package without ``__init__.py``, like MLX, and an unrelated folder that looks like one."""
 
     @staticmethod
-    def namespace_package(shelf: Shelf, *, modules: Any, distributed: bool) -> None:
-        shelf.framework("abacus", framework=None, plugin=claiming(*modules))
-        (shelf.folder / "abacus").mkdir()
-        (shelf.folder / "abacus" / "core.py").write_text(FRAMEWORK)
+    def namespace_package(fakes: FakeDistributions, *, modules: Any, distributed: bool) -> None:
+        fakes.framework("abacus", framework=None, plugin=claiming(*modules))
+        (fakes.folder / "abacus").mkdir()
+        (fakes.folder / "abacus" / "core.py").write_text(FRAMEWORK)
         if distributed:
-            shelf.distribute("abacus", "3.1")
+            fakes.distribute("abacus", "3.1")
 
-    def test_its_distribution_makes_it_installed(self, shelf: Shelf) -> None:
-        self.namespace_package(shelf, modules=["abacus"], distributed=True)
-        found = status(shelf.registry(), "abacus")
+    def test_its_distribution_makes_it_installed(self, fakes: FakeDistributions) -> None:
+        self.namespace_package(fakes, modules=["abacus"], distributed=True)
+        found = status(fakes.registry(), "abacus")
         assert (found.state, found.version) == ("installed", "3.1")
 
-    def test_without_one_it_is_a_stray_folder(self, shelf: Shelf) -> None:
-        self.namespace_package(shelf, modules=["abacus"], distributed=False)
-        assert status(shelf.registry(), "abacus").state == "missing"
+    def test_without_one_it_is_a_stray_folder(self, fakes: FakeDistributions) -> None:
+        self.namespace_package(fakes, modules=["abacus"], distributed=False)
+        assert status(fakes.registry(), "abacus").state == "missing"
 
     @pytest.mark.parametrize(("module", "state"), [("core", "installed"), ("beads", "missing")])
-    def test_a_module_in_it_is_looked_for(self, shelf: Shelf, module: str, state: str) -> None:
-        self.namespace_package(shelf, modules=[f"abacus.{module}"], distributed=False)
-        assert status(shelf.registry(), "abacus").state == state
+    def test_a_module_in_it_is_looked_for(
+        self, fakes: FakeDistributions, module: str, state: str
+    ) -> None:
+        self.namespace_package(fakes, modules=[f"abacus.{module}"], distributed=False)
+        assert status(fakes.registry(), "abacus").state == state
 
-    def test_it_is_loaded_and_chosen_by_its_tensors(self, shelf: Shelf) -> None:
-        shelf.framework(
+    def test_it_is_loaded_and_chosen_by_its_tensors(self, fakes: FakeDistributions) -> None:
+        fakes.framework(
             "counter",
             framework=None,
             plugin=claiming("beads.core"),
             backend="import beads.core\nfrom wrapped import WrappedBackend\n"
             "class FakeBackend(WrappedBackend): tensor_type = beads.core.Array",
         )
-        (shelf.folder / "beads").mkdir()
-        (shelf.folder / "beads" / "core.py").write_text(FRAMEWORK)
-        x = shelf.tensor("beads.core", ONES)
+        (fakes.folder / "beads").mkdir()
+        (fakes.folder / "beads" / "core.py").write_text(FRAMEWORK)
+        x = fakes.tensor("beads.core", ONES)
         assert type(polyrnn.rnn(lambda x, states: (x, states), x, [])[0]) is type(x)
 
-    def test_one_that_is_missing_gives_the_command_that_installs_it(self, shelf: Shelf) -> None:
-        shelf.framework(
+    def test_one_that_is_missing_gives_the_command_that_installs_it(
+        self, fakes: FakeDistributions
+    ) -> None:
+        fakes.framework(
             "abacus",
             framework=None,
             plugin=claiming("abacus.core"),
             backend="import abacus.core",
         )
         with pytest.raises(polyrnn.BackendNotInstalledError, match="pip install polyrnn-abacus"):
-            shelf.registry().load("abacus")
+            fakes.registry().load("abacus")
 
     def test_a_stray_folder_of_tests_gives_that_command_too(self, shelf: Shelf) -> None:
         shelf.framework("abacus", framework=None)

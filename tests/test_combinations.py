@@ -1,4 +1,4 @@
-"""The combinations that the suite tries are all that there are, by another count."""
+"""Test that the rows of the suite cover all combinations, by an independent count."""
 
 from itertools import combinations, product
 from typing import Any

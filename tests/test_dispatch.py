@@ -1,4 +1,4 @@
-"""What the front end asks of a backend: which methods, with what, how often, and no more."""
+"""Test which methods of a backend the front end calls, how often, and with which arguments."""
 
 from collections import Counter
 from itertools import product
@@ -28,7 +28,7 @@ def accumulate(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
 
 
 def call(backend: RecordingBackend, step: Any = accumulate, **options: Any) -> Any:
-    """Call `rnn` with tensors of the backend; an option that is an array becomes one."""
+    """Call `rnn` with tensors of the backend; options that are arrays are converted, too."""
     length = options.pop("length", TIME)
     shape = (length, BATCH) if options.get("time_major") else (BATCH, length)
     arguments: Any = {
@@ -43,7 +43,7 @@ def call(backend: RecordingBackend, step: Any = accumulate, **options: Any) -> A
 
 
 def computing(backend: RecordingBackend) -> list[str]:
-    """Name the methods called outside the loop and in it, but for nests and indexing."""
+    """Return the names of the methods that were called, without nests and indexing."""
     ignored = ("flatten", "index", "body", "returned")
     return [recorded.method for recorded in backend.calls if recorded.method not in ignored]
 
@@ -318,7 +318,7 @@ class TestContract:
 
 
 def _steps(backend: RecordingBackend) -> list[list[Any]]:
-    """Split the calls made in the loop by steps."""
+    """Return the calls made in the loop, grouped by steps."""
     steps: list[list[Any]] = []
     inside = False
     for recorded in backend.calls:

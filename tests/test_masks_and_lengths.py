@@ -1,4 +1,4 @@
-"""Every error about a mask and about lengths, and what lengths mean."""
+"""Test every error about masks and lengths, and the meaning of lengths."""
 
 from typing import Any
 
@@ -198,7 +198,7 @@ class TestLengths:
             polyrnn.rnn(step, X, [H], input_length=[[1], [1, 2]])
 
     def test_the_whole_time_axis_masks_nothing(self) -> None:
-        state = np.array(7)  # of a shape that no mask can hold still
+        state = np.array(7)  # a shape that cannot be masked
         *_, (kept,) = polyrnn.rnn(lambda x, s: (x, s), X, [state], input_length=TIME)
         assert kept == 7
 
@@ -208,7 +208,7 @@ class TestLengths:
             [2, 0],
             (2, 0),
             np.array([2, 0], np.uint8),
-            [np.uint64(2), np.int64(0)],  # NumPy makes floats of the two
+            [np.uint64(2), np.int64(0)],  # NumPy would promote the two to float
             np.array([2, 0]).astype(ml_dtypes.uint4),
         ],
     )

@@ -1,4 +1,4 @@
-"""Calls on numpy leave nothing behind."""
+"""Test that calls on numpy do not leak memory."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""Nests of inputs, states, constants and outputs: taken apart and put together as they were."""
+"""Test that nests of inputs, states, constants and outputs keep their structure."""
 
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass, fields
@@ -57,7 +57,7 @@ nest = pytest.mark.parametrize("make", NESTS.values(), ids=NESTS)
 
 
 def same(one: Any, other: Any) -> None:
-    """Expect equal arrays in the same containers, entries of dicts in the same order."""
+    """Assert equal arrays in the same containers, with dict entries in the same order."""
     assert type(one) is type(other)
     if isinstance(one, dict):
         assert list(one) == list(other)

@@ -1,4 +1,4 @@
-"""What the pages for users, plug-in authors and contributors say is so."""
+"""Test that facts in the policy and in CONTRIBUTING.md are true."""
 
 import dataclasses
 import re
@@ -25,7 +25,7 @@ def test_the_contract_has_the_minor_version_of_polyrnn() -> None:
 
 
 def test_the_contract_asks_no_more_of_a_backend_than_its_version_says() -> None:
-    # Another abstract method breaks every plug-in: it takes a new version of the contract.
+    # A new abstract method breaks every plug-in, so it needs a new version of the contract.
     assert polyrnn.__version__.startswith("0.2.")
     assert polyrnn.Backend.__abstractmethods__ <= {
         *("transpose", "select", "loop"),

@@ -1,4 +1,4 @@
-"""The reference of the conformance suite, against results worked out by hand."""
+"""Test the reference of the conformance suite against results computed by hand."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The step function: how often it is called, what it may return, and that it may raise and walk."""
+"""Test the step function: number of calls, return values, exceptions, and nested calls."""
 
 import traceback
 from collections import namedtuple

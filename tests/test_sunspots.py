@@ -1,4 +1,4 @@
-"""The example on sunspots: its forecast is one, and it needs no more than the bare install."""
+"""Test the sunspots example: its forecast is correct, and it needs only the bare install."""
 
 from collections.abc import Callable
 from pathlib import Path

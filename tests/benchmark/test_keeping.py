@@ -55,7 +55,7 @@ def variants(path: Path) -> dict[str, bool]:
 
 @pytest.fixture
 def dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give a function that makes workers end in some way at the masked cell."""
+    """Yield a function that makes workers end in some way at the masked cell."""
 
     def make(end: str) -> None:
         (tmp_path / "dying.py").write_text(DYING.replace("{end}", end))

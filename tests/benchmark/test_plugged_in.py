@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from shelf import PLUGIN, Shelf
+from fake_distributions import PLUGIN, FakeDistributions
 
 from polyrnn_benchmark import contest, peers, workload
 from polyrnn_benchmark.command import bench
@@ -60,19 +60,19 @@ Plug = Callable[..., None]
 
 
 @pytest.fixture
-def plug(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Plug:
-    """Give a function that plugs a fake backend in, for workers too."""
+def plug(fakes: FakeDistributions, monkeypatch: pytest.MonkeyPatch) -> Plug:
+    """Yield a function that plugs a fake backend in, for workers too."""
     path = os.environ.get("PYTHONPATH", "")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(shelf.folder), path])))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(fakes.folder), path])))
 
     def make(harness: str | None = None, **options: Any) -> None:
         plugin = PLUGIN
         if harness is not None:
-            shelf.write("tiny_harness", HARNESSES[harness])
+            fakes.write("tiny_harness", HARNESSES[harness])
             named = 'harness="tiny_harness:FakeHarness",\n    )'
             plugin = plugin.replace("    )", "        " + named, 1)
         options = {"framework": "", **options}
-        shelf.framework("tiny", plugin=plugin, backend=BACKEND, **options)
+        fakes.framework("tiny", plugin=plugin, backend=BACKEND, **options)
 
     return make
 
@@ -139,8 +139,8 @@ def test_one_whose_framework_is_missing_is_refused_with_its_remedy(plug: Plug) -
     assert "To get it: pip install polyrnn-tiny" in finished.stderr
 
 
-def test_one_whose_name_is_claimed_twice_is_measured(plug: Plug, shelf: Shelf) -> None:
-    shelf.distribute("polyrnn-taken", numpy="polyrnn_taken")
+def test_one_whose_name_is_claimed_twice_is_measured(plug: Plug, fakes: FakeDistributions) -> None:
+    fakes.distribute("polyrnn-taken", numpy="polyrnn_taken")
     plug()
     cells, _ = measured("--backend=numpy", "--variant=plain")
     assert len(cells) == 1

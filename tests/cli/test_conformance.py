@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
-from shelf import Shelf
+from fake_distributions import FakeDistributions
 
 from polyrnn.cli.group import group
 from polyrnn_conformance.rules import RULES
@@ -56,7 +56,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Give a function that runs the command in a project whose settings would break it."""
+    """Yield a function that runs the command in a project whose settings would break it."""
     folder = tmp_path_factory.mktemp("project")
     for name, text in HOSTILE.items():
         (folder / name).write_text(text)
@@ -233,14 +233,14 @@ class TestRefused:
         assert finished.exit_code == 2
         assert "no backend is named 'nunpy'; did you mean 'numpy'?" in finished.stderr
 
-    def test_a_missing_framework(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework=None)
+    def test_a_missing_framework(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", framework=None)
         finished = CliRunner().invoke(group, ["conformance", "abacus"])
         assert finished.exit_code == 2
         assert "to get it: pip install polyrnn-abacus" in finished.stderr
 
-    def test_a_broken_backend(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", plugin="raise RuntimeError('no beads')")
+    def test_a_broken_backend(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", plugin="raise RuntimeError('no beads')")
         finished = CliRunner().invoke(group, ["conformance", "abacus"])
         assert finished.exit_code == 2
         assert "RuntimeError: no beads" in finished.stderr
