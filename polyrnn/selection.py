@@ -252,7 +252,7 @@ def _choice_within(place: Callable[[], str], leaf: Any) -> Choice | None:
     pytree node of JAX. It is looked into only where no tensor outside of it chooses a backend.
     """
     for taker in _imported():
-        backend = _choices[_load(taker)]().backend
+        backend = _choices[_loaded_key(taker)]().backend
         try:
             leaves, structure = backend.nests.flatten(leaf)
             is_leaf = len(leaves) == 1 and leaves[0] is leaf

@@ -219,34 +219,34 @@ class TestBroken:
 
 class TestHarmless:
     @pytest.mark.parametrize("fault", BROKEN_PLUGINS)
-    def test_plain_calls_run(self, shelf: Shelf, fault: str) -> None:
-        shelf.framework("abacus", plugin=BROKEN_PLUGINS[fault][0])
+    def test_plain_calls_run(self, fakes: FakeDistributions, fault: str) -> None:
+        fakes.framework("abacus", plugin=BROKEN_PLUGINS[fault][0])
         output = polyrnn.rnn(lambda x, states: (x, []), np.ones((1, 2, 3)), [])[1]
         assert type(output) is np.ndarray
 
     @pytest.mark.parametrize("flatten", ["raise RuntimeError", "return None", "return [], None"])
-    def test_one_that_takes_no_nest_apart(self, shelf: Shelf, flatten: str) -> None:
+    def test_one_that_takes_no_nest_apart(self, fakes: FakeDistributions, flatten: str) -> None:
         backend = BACKEND + f"    def flatten(self, tree): {flatten}\n"
-        shelf.framework("abacus", backend=backend)
-        shelf.tensor("abacus", 1)
+        fakes.framework("abacus", backend=backend)
+        fakes.tensor("abacus", 1)
 
         assert "abacus" in registry.installed().imported()
         arguments = {"inputs": np.ones((1, 2, 3)), "initial_states": [object()]}
         assert choose(None, arguments).name == "numpy"
 
-    def test_metadata_that_are_gone(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        (shelf.folder / "polyrnn_abacus-1.0.dist-info" / "METADATA").unlink()
-        assert status(shelf.registry(), "abacus").distribution == "an unnamed distribution"
+    def test_metadata_that_are_gone(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
+        (fakes.folder / "polyrnn_abacus-1.0.dist-info" / "METADATA").unlink()
+        assert status(fakes.registry(), "abacus").distribution == "an unnamed distribution"
         assert polyrnn.rnn(lambda x, states: (x, []), np.ones((1, 2, 3)), [])[1].shape == (1, 2, 3)
 
-    def test_one_repaired_has_its_tensors(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", plugin="raise SystemExit")
-        registry = shelf.registry()
-        kind = type(shelf.tensor("abacus", 0))
+    def test_one_repaired_has_its_tensors(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", plugin="raise SystemExit")
+        registry = fakes.registry()
+        kind = type(fakes.tensor("abacus", 0))
         assert registry.framework_of(kind) != "abacus"
-        shelf.write("polyrnn_abacus", "# mended" + PLUGIN.replace("{name}", "abacus"))
-        shelf.registry()
+        fakes.write("polyrnn_abacus", "# mended" + PLUGIN.replace("{name}", "abacus"))
+        fakes.registry()
         registry.load("abacus")
         assert registry.framework_of(kind) == "abacus"
         assert status(registry, "abacus").state == "installed"

@@ -100,25 +100,25 @@ class TestClaims:
         assert Claims([info("a", "beads", "beads")], lambda name: True).contested == {}
 
     def test_of_two_backends_of_one_distribution_the_first_by_name_has_it(
-        self, shelf: Shelf
+        self, fakes: FakeDistributions
     ) -> None:
         for name in ("zig", "zag"):
-            shelf.write(f"polyrnn_{name}", claiming("abacus").replace("{name}", name))
-        shelf.distribute("both", zig="polyrnn_zig", zag="polyrnn_zag")
-        assert shelf.registry().framework_of(kind("abacus")) == "zag"
+            fakes.write(f"polyrnn_{name}", claiming("abacus").replace("{name}", name))
+        fakes.distribute("both", zig="polyrnn_zig", zag="polyrnn_zag")
+        assert fakes.registry().framework_of(kind("abacus")) == "zag"
 
     def test_a_second_claim_is_not_asked_about_nests(
-        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+        self, fakes: FakeDistributions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "torch", sys.modules.get("torch", ModuleType("torch")))
-        shelf.framework("bad", plugin=claiming("torch"))
-        assert "bad" not in shelf.registry().imported()
+        fakes.framework("bad", plugin=claiming("torch"))
+        assert "bad" not in fakes.registry().imported()
         assert choose(None, {"inputs": [ONES, object()]}).name == "numpy"
         assert "polyrnn_bad_backend" not in sys.modules
 
-    def test_what_is_missing_is_told_before_a_second_claim(self, shelf: Shelf) -> None:
-        shelf.framework("bad", framework=None, plugin=claiming("abacus", "torch"))
-        found = status(shelf.registry(), "bad")
+    def test_what_is_missing_is_told_before_a_second_claim(self, fakes: FakeDistributions) -> None:
+        fakes.framework("bad", framework=None, plugin=claiming("abacus", "torch"))
+        found = status(fakes.registry(), "bad")
         assert found.state == "missing"
         assert found.problem.startswith("abacus is not installed; the tensors of torch choose ")
 
@@ -165,13 +165,13 @@ FAULTS: list[tuple[str, Any, str, Callable[[Any], Any], str]] = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[0])
 def test_a_planted_fault_is_noticed(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, fault: tuple[Any, ...]
+    fakes: FakeDistributions, monkeypatch: pytest.MonkeyPatch, fault: tuple[Any, ...]
 ) -> None:
     _, where, attribute, mutate, test = fault
     monkeypatch.setattr(where, attribute, mutate(getattr(where, attribute)))
     given = {"monkeypatch": monkeypatch} if "nests" in test else {}
     with pytest.raises((AssertionError, pytest.fail.Exception)):
-        getattr(TestClaims(), test)(shelf, **given)
+        getattr(TestClaims(), test)(fakes, **given)
 
 
 class TestNamespacePackages:
@@ -226,34 +226,34 @@ class TestNamespacePackages:
         with pytest.raises(polyrnn.BackendNotInstalledError, match="pip install polyrnn-abacus"):
             fakes.registry().load("abacus")
 
-    def test_a_stray_folder_of_tests_gives_that_command_too(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework=None)
-        (shelf.folder / "abacus").mkdir()
-        shelf.write("abacus/test_abacus", "")
-        registry = shelf.registry()
+    def test_a_stray_folder_of_tests_gives_that_command_too(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", framework=None)
+        (fakes.folder / "abacus").mkdir()
+        fakes.write("abacus/test_abacus", "")
+        registry = fakes.registry()
         with pytest.raises(polyrnn.BackendNotInstalledError, match="pip install polyrnn-abacus"):
             registry.load("abacus")
         # By now the folder is imported.
         assert status(registry, "abacus").state == "missing"
 
-    def test_folders_in_folders_are_not_imported(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework=None, plugin=claiming("abacus.deep.beads"))
-        (shelf.folder / "abacus" / "deep").mkdir(parents=True)
-        assert status(shelf.registry(), "abacus").state == "missing"
-        shelf.write("abacus/deep/beads", "raise AssertionError('not to be imported')")
-        assert status(shelf.registry(), "abacus").state == "installed"
+    def test_folders_in_folders_are_not_imported(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", framework=None, plugin=claiming("abacus.deep.beads"))
+        (fakes.folder / "abacus" / "deep").mkdir(parents=True)
+        assert status(fakes.registry(), "abacus").state == "missing"
+        fakes.write("abacus/deep/beads", "raise AssertionError('not to be imported')")
+        assert status(fakes.registry(), "abacus").state == "installed"
         assert "abacus" not in sys.modules
 
-    def test_a_submodule_of_a_module_is_none(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", plugin=claiming("abacus.beads"))
-        assert status(shelf.registry(), "abacus").state == "missing"
+    def test_a_submodule_of_a_module_is_none(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", plugin=claiming("abacus.beads"))
+        assert status(fakes.registry(), "abacus").state == "missing"
 
     def test_a_module_made_by_hand_is_installed(
-        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+        self, fakes: FakeDistributions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        shelf.framework("abacus", framework=None)
+        fakes.framework("abacus", framework=None)
         monkeypatch.setitem(sys.modules, "abacus", ModuleType("abacus"))
-        assert status(shelf.registry(), "abacus").state == "installed"
+        assert status(fakes.registry(), "abacus").state == "installed"
 
 
 def test_every_error_of_polyrnn_has_one_base() -> None:

@@ -690,7 +690,7 @@ class TestForeignTensors:
             "backend='abacus'), got quipu.Array"
         )
 
-    def test_from_the_step_where_numpy_is_the_default(self, frameworks: Shelf) -> None:
+    def test_from_the_step_where_numpy_is_the_default(self, frameworks: FakeDistributions) -> None:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(lambda x, s: (quipu(frameworks), []), ONES, [])
         assert str(caught.value) == (

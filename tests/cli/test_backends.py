@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from shelf import BACKEND, FRAMEWORK, PLUGIN, Shelf
+from fake_distributions import BACKEND, FRAMEWORK, PLUGIN, FakeDistributions
 
 import polyrnn
 from polyrnn.cli.group import group
@@ -114,15 +114,15 @@ class TestChosen:
         assert facts()["chosen"]["problem"] == "abacus is not installed"
 
     def test_one_that_serves_by_name_only_works(
-        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+        self, fakes: FakeDistributions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        shelf.framework("bad", plugin=PLUGIN.replace('("{name}",)', '("bad", "torch")'))
+        fakes.framework("bad", plugin=PLUGIN.replace('("{name}",)', '("bad", "torch")'))
         monkeypatch.setenv("POLYRNN_BACKEND", "bad")
         assert facts()["chosen"]["problem"] == ""
         assert "That does not work" not in listing().stdout
 
-    def test_a_usurper_does_not_count(self, shelf: Shelf) -> None:
-        shelf.distribute("polyrnn-usurper", numpy="polyrnn_usurper")
+    def test_a_usurper_does_not_count(self, fakes: FakeDistributions) -> None:
+        fakes.distribute("polyrnn-usurper", numpy="polyrnn_usurper")
         assert facts()["chosen"]["problem"] == ""
 
 
@@ -169,15 +169,17 @@ class TestDevices:
             ("return None", "TypeError: 'NoneType' object is not iterable"),
         ],
     )
-    def test_a_list_that_is_none(self, shelf: Shelf, statement: str, failure: str) -> None:
-        shelf.framework("abacus", backend=BACKEND + f"    def devices(self): {statement}\n")
+    def test_a_list_that_is_none(
+        self, fakes: FakeDistributions, statement: str, failure: str
+    ) -> None:
+        fakes.framework("abacus", backend=BACKEND + f"    def devices(self): {statement}\n")
         assert row("abacus", "--devices")["problem"] == f"listing its devices fails with {failure}"
 
     @pytest.mark.parametrize("version", ["None", "(3, 1)"])
-    def test_a_version_that_is_no_text(self, shelf: Shelf, version: str) -> None:
-        shelf.framework("abacus", framework=FRAMEWORK + f"\n__version__ = {version}\n")
+    def test_a_version_that_is_no_text(self, fakes: FakeDistributions, version: str) -> None:
+        fakes.framework("abacus", framework=FRAMEWORK + f"\n__version__ = {version}\n")
         assert row("abacus", "--devices")["version"] is None
 
-    def test_a_framework_that_its_backend_does_not_import(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", backend="from wrapped import WrappedBackend as FakeBackend")
+    def test_a_framework_that_its_backend_does_not_import(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", backend="from wrapped import WrappedBackend as FakeBackend")
         assert row("abacus", "--devices")["state"] == "installed"
