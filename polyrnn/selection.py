@@ -1,4 +1,4 @@
-"""Which backend a call runs on, and what chose it."""
+"""Chooses the backend of a call, and keeps the reason for the choice."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class JaxHarness(Harness):
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {
-        "unknown_shapes": "A size that JAX does not know is a symbol, and agrees with no number.",
+        "unknown_shapes": "JAX represents an unknown size by a symbol, which equals no number.",
     }
     handwritten: ClassVar[str | None] = "polyrnn_jax.handwritten:JaxFramework"
     modes: ClassVar[tuple[str, ...]] = ("eager", "jit")

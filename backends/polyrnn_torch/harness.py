@@ -28,7 +28,7 @@ class TorchHarness(Harness):
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {
-        "unknown_shapes": "To torch.compile a size that it leaves open is an integer as any other.",
+        "unknown_shapes": "torch.compile represents an unknown size by an integer like any other.",
     }
     handwritten: ClassVar[str | None] = "polyrnn_torch.handwritten:TorchFramework"
     modes: ClassVar[tuple[str, ...]] = ("eager", "compile")

@@ -99,7 +99,7 @@ def _print(rows: list[dict[str, Any]], chosen: dict[str, str], devices: bool) ->
     print_table(to, header, [_cells(row, devices) for row in rows])
     to.print(f"\nChosen now: {chosen['name']}, by {chosen['reason']}.")
     if chosen["reason"] == selection.DEFAULT:
-        to.print("A call that is given tensors of another framework runs on that one.")
+        to.print("A call with tensors of another framework runs on the backend of that framework.")
     if chosen["problem"]:
         to.print(f"That does not work: {chosen['problem']}", style="red")
     missing = [row for row in rows if row["state"] == "missing"]

@@ -195,7 +195,7 @@ def _verdict(name: str, status: int, seconds: float, outcome: "Outcome") -> str:
     tally = outcome.tally
     cases = _cases(tally["passed"] + tally["failed"])
     called = " ".join(filter(None, [name, _version(name)]))
-    words = {0: "passed", 1: "did not pass"}.get(status, f"was not tried to the end ({status})")
+    words = {0: "passed", 1: "did not pass"}.get(status, f"was not tested to the end ({status})")
     return (
         f"{called} {words}: {cases} in {seconds:.1f} s, {tally['failed']} failed, "
         f"{tally['left out']} left out"

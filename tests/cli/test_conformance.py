@@ -249,7 +249,7 @@ class TestRefused:
         finished = run("faulty:Faultless")
         assert finished.returncode == 4
         assert "Faultless" in finished.stderr
-        assert "was not tried to the end" in finished.stdout
+        assert "was not tested to the end" in finished.stdout
 
     @pytest.mark.parametrize("missing", ["pytest", "hypothesis", "ml_dtypes"])
     def test_without_the_extra_it_says_how_to_get_it(
