@@ -1,4 +1,4 @@
-"""A call that means something else, seen from outside, is rejected by the suite."""
+"""Test that the suite rejects faults planted around `rnn`, in its arguments or results."""
 
 import inspect
 import os
@@ -16,7 +16,7 @@ SUITE = ("test_cases", "test_errors", "test_checks")
 
 
 def calling(change: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `rnn` from a function of the right one and of the arguments."""
+    """Return a mutation of `rnn` from a function of the right `rnn` and the arguments."""
 
     def mutate(right: Any) -> Any:
         signature = inspect.signature(right)

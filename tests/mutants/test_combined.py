@@ -1,4 +1,4 @@
-"""Faults that need several things at once, a long walk or the end of a dtype are rejected."""
+"""Test that the suite rejects faults that need several options, many steps or extreme values."""
 
 import inspect
 import os
@@ -18,11 +18,11 @@ COMBINATIONS = "test_combinations"
 SUITE = ("test_cases", "test_errors", "test_checks")
 
 EAGER = "eager"
-"""What the mutation harness takes for the row of a batch of combinations in eager mode."""
+"""The name that `mutation` uses for the row of a batch of combinations in eager mode."""
 
 
 def calling(change: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `rnn` from a function of the right one and of the arguments."""
+    """Return a mutation of `rnn` from a function of the right `rnn` and the arguments."""
 
     def mutate(right: Any) -> Any:
         signature = inspect.signature(right)

@@ -1,4 +1,4 @@
-"""Faults of devices, blocks and static shapes are rejected where a framework has them."""
+"""Test that the suite rejects faults of devices, blocks and static shapes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,7 +38,7 @@ def lengths_of_32_bits(right: Any) -> Any:
 
 
 class OfInputsAlone(reading.Reader):
-    """Looks for a device among the inputs, and nowhere else."""
+    """Looks for a device among the inputs only."""
 
     def first_tensor(self, leaves: Any) -> Any:
         return super().first_tensor(leaves[:1])

@@ -1,4 +1,4 @@
-"""A front end with one fault inside is rejected by the suite."""
+"""Test that the suite rejects faults planted in the front end."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SUITE = ("test_cases", "test_errors", "test_checks")
 
 
 def planning(change: Callable[[plan.Plan], dict[str, Any]]) -> Callable[[Any], Any]:
-    """Make a mutation of `make_plan` from a function that says what of the plan to replace."""
+    """Return a mutation of `make_plan` from a function that returns the fields to replace."""
 
     def mutate(right: Any) -> Any:
         def mutated(*arguments: Any, **keywords: Any) -> Any:
@@ -80,7 +80,7 @@ def counters_stay_at_masked_steps(right: Any) -> Any:
 
 
 def within_a_walk(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `_walk` from a change of the plans of walks within the steps of others."""
+    """Return a mutation of `_walk` that changes the plans of calls within step functions."""
 
     def mutate(right: Any) -> Any:
         under_way: list[Any] = []
@@ -121,7 +121,7 @@ def all_states_are_of_samples(right: Any) -> Any:
 
 
 def foreign(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `convert` that treats arrays of a foreign byte order in another way."""
+    """Return a mutation of `convert` that treats arrays of a non-native byte order differently."""
 
     def mutate(right: Any) -> Any:
         def mutated(self: Any, value: Any, like: Any = None) -> Any:

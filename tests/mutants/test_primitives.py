@@ -1,4 +1,4 @@
-"""A backend with one wrong primitive is rejected by the suite."""
+"""Test that the suite rejects a backend with one wrong primitive."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ from polyrnn_numpy.backend import NumpyBackend
 
 
 def of_rank(rank: int, mutation: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `select` that shows only in tensors of one rank."""
+    """Return a mutation of `select` that affects only tensors of one rank."""
 
     def mutate(select: Any) -> Any:
         def mutated(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
@@ -79,13 +79,13 @@ RIGHT_SELECT = NumpyBackend.select
 
 
 def changed(nests: Any, **functions: Callable[..., Any]) -> Any:
-    """Return nests with other functions."""
+    """Return nests with some functions replaced."""
     right = {name: getattr(nests, name) for name in ("flatten", "unflatten", "paths")}
     return SimpleNamespace(**right | functions)
 
 
 def filling(change: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `forward_fill` from a function that is given the right one first."""
+    """Return a mutation of `forward_fill` from a function whose first argument is the right one."""
 
     def mutate(right: Any) -> Any:
         return property(lambda self: lambda x, mask: change(right.fget(self), x, mask))

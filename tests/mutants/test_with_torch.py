@@ -1,4 +1,4 @@
-"""Faults that show only where tensors have gradients, or are other than NumPy's, are rejected."""
+"""Test that the suite rejects faults that need gradients, or tensors that are not NumPy arrays."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ SUITE = ("test_gradients", "test_checks", "test_cases")
 
 
 def pairing(change: Any) -> Any:
-    """Make a mutation of the pairs that masked steps are given.
+    """Return a mutation of the pairs of input and state that masked steps are given.
 
     Args:
         change: Called as ``change(backend, mask, xs, states, pairs)``, where `pairs` are the
