@@ -135,12 +135,12 @@ def foreign(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
     (
-        "The mask says what not to count.",
+        "The mask is inverted.",
         "mask-bool",
         lambda made: {"masking": with_mask(made, lambda mask: ~mask)},
     ),
     (
-        "The mask is turned with go_backwards.",
+        "The mask is reversed with go_backwards.",
         "backwards-masked",
         lambda made: {
             "masking": with_mask(made, lambda mask: mask[::-1] if made.reverse else mask)
@@ -210,14 +210,14 @@ OTHERS = [
         lambda _: lambda backend, tree: object(),
     ),
     (
-        "A list of one tensor counts for any nest of one.",
+        "A list of one tensor is accepted for any nest of one.",
         "refuses-step-other-keys",
         step_results,
         "_form",
         lambda _: lambda backend, tree: len(backend.nests.flatten(tree)[0]),
     ),
     (
-        "One tensor is handed out as two states.",
+        "One tensor is passed as two states.",
         "writing-state-returned-twice",
         NumpyBackend,
         "sharing",
@@ -231,7 +231,7 @@ OTHERS = [
         lambda right: property(lambda self: right.fget(self)._replace(read_only=lambda x: x)),
     ),
     (
-        "What was written into is not named.",
+        "The error does not name what was written into.",
         "writing-constant",
         stepping,
         "naming_constants",
@@ -273,14 +273,14 @@ OTHERS = [
         lambda _: lambda *arguments: None,
     ),
     (
-        "What NumPy can read is a tensor.",
+        "Everything that NumPy can convert is a tensor.",
         "refuses-foreign-inputs",
         reading.Reader,
         "_check_convertible",
         lambda _: lambda *arguments: None,
     ),
     (
-        "What NumPy can read is a tensor where a step puts it out.",
+        "Every output that NumPy can convert is a tensor.",
         "refuses-foreign-output",
         reading.Reader,
         "_check_convertible",
@@ -307,7 +307,7 @@ OTHERS = [
         ),
     ),
     (
-        "Masks lose their masks.",
+        "Masked arrays are accepted as masks and lengths.",
         "refuses-masked-array-lengths",
         mask_arguments,
         "why_not_plain",
@@ -356,21 +356,21 @@ OTHERS = [
         lambda _: lambda x: math,
     ),
     (
-        "An unknown name suggests nothing.",
+        "The error for an unknown name suggests nothing.",
         "refuses-unknown-name",
         registry,
         "_unknown",
         lambda _: lambda name, names: f"no backend is named {name!r}",
     ),
     (
-        "A framework tells what of a mask is zero.",
+        "Only the real part of a mask is used.",
         "mask-list-of-complex",
         mask_arguments,
         "_nonzero_on_host",
         lambda _: lambda backend, array: array.real,
     ),
     (
-        "What is nearly zero in a mask is zero.",
+        "Tiny numbers in a mask are zero.",
         "mask-list-of-tiny-numbers",
         mask_arguments,
         "_nonzero_on_host",
@@ -384,14 +384,14 @@ OTHERS = [
         lambda _: lambda backend, array: array.astype("int32") if array.dtype == "i8" else array,
     ),
     (
-        "Arrays keep a foreign byte order.",
+        "Arrays keep a non-native byte order.",
         "neutral-byte-order-float32",
         NumpyBackend,
         "convert",
         foreign(lambda value: value),
     ),
     (
-        "Arrays have their bytes turned, and keep the dtype.",
+        "Arrays have their bytes swapped, but keep the dtype.",
         "neutral-byte-order-float32",
         NumpyBackend,
         "convert",
@@ -414,14 +414,14 @@ OTHERS = [
         ),
     ),
     (
-        "True counts as a length of 1 beside integers.",
+        "True is accepted as a length of 1 in a list of integers.",
         "refuses-lengths-bool-in-list",
         mask_arguments,
         "_entries",
         lambda right: lambda value: [e + 0 if e is True else e for e in right(value)],
     ),
     (
-        "An empty list holds floats.",
+        "An empty list of lengths becomes an array of floats.",
         "lengths-of-no-samples",
         mask_arguments,
         "_entries",
@@ -442,16 +442,20 @@ OTHERS = [
 
 NESTED: list[tuple[str, str, Any]] = [
     (
-        "A walk within the step of another goes backwards.",
+        "A call within the step of another goes backwards.",
         "nested-walks",
         within_a_walk(lambda made: made._replace(reverse=not made.reverse)),
     ),
     (
-        "A walk within the step of another has no mask.",
+        "A call within the step of another ignores its mask.",
         "nested-walks-masked",
         within_a_walk(lambda made: made._replace(masking=None)),
     ),
-    ("A walk two steps deep puts out nothing.", "nested-walks-three-deep", three_deep),
+    (
+        "The last output of a call at the third level of nesting is zero.",
+        "nested-walks-three-deep",
+        three_deep,
+    ),
 ]
 
 MUTANTS = [
