@@ -180,7 +180,7 @@ class TestBroken:
         assert registry.load("quipu").tensor_type is type(fakes.tensor("quipu", 0))
 
     @pytest.mark.parametrize("where", ["plugin", "backend"])
-    def test_an_interrupt_is_that_of_the_user(self, fakes: FakeDistributions, where: str) -> None:
+    def test_a_keyboard_interrupt_is_not_caught(self, fakes: FakeDistributions, where: str) -> None:
         fakes.framework("abacus", **{where: "raise KeyboardInterrupt"})
         registry = fakes.registry()
         with pytest.raises(KeyboardInterrupt):
@@ -197,7 +197,7 @@ class TestBroken:
             fakes.registry().load("abacus")
         assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
-    def test_one_repaired_loads(self, fakes: FakeDistributions) -> None:
+    def test_a_repaired_plugin_loads(self, fakes: FakeDistributions) -> None:
         fakes.framework("abacus", backend="1 / 0")
         registry = fakes.registry()
         with pytest.raises(polyrnn.BackendBrokenError):
@@ -209,7 +209,7 @@ class TestBroken:
         registry.load("abacus")
         assert status(registry, "abacus").state == "installed"
 
-    def test_shows_in_the_listing_of_all(self, fakes: FakeDistributions) -> None:
+    def test_is_listed(self, fakes: FakeDistributions) -> None:
         fakes.framework("abacus", plugin="1 / 0")
         assert next((entry.name, entry.state) for entry in polyrnn.backends()) == (
             "abacus",

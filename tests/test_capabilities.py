@@ -105,7 +105,7 @@ class TestClaims:
             ("Speechless", "test_limitations_are_declared_in_sentences"),
         ],
     )
-    def test_a_wrong_one_is_an_error_and_the_others_stand(self, harness: str, test: str) -> None:
+    def test_a_wrong_declaration_is_an_error_and_others_pass(self, harness: str, test: str) -> None:
         account = try_out(harness, "test_limitations")
         assert account.failed == [test]
         assert len(account.passed) == 4

@@ -44,7 +44,7 @@ class TestClaims:
         assert registry.framework_of(kind("jax.numpy")) == "jax"
         assert registry.framework_of(type(fakes.tensor("aardvark", 0))) == "aardvark"
 
-    def test_one_that_lists_numpy_harms_no_call(self, fakes: FakeDistributions) -> None:
+    def test_a_plugin_that_claims_numpy_affects_no_call(self, fakes: FakeDistributions) -> None:
         fakes.framework("bad", plugin=claiming("numpy", "bad"), backend="1 / 0")
         last, _, _ = polyrnn.rnn(lambda x, states: (x, states), ONES, [])
         assert type(last) is np.ndarray
@@ -68,7 +68,9 @@ class TestClaims:
             f"{polyrnn.__version__}, and this one only by its name"
         )
 
-    def test_a_second_claim_serves_whoever_says_its_name(self, fakes: FakeDistributions) -> None:
+    def test_a_backend_with_a_second_claim_can_be_chosen_by_name(
+        self, fakes: FakeDistributions
+    ) -> None:
         fakes.framework("abacus")
         fakes.framework("bead", plugin=claiming("bead", "abacus"))
         by_name, _, _ = polyrnn.rnn(lambda x, s: (x, s), ONES, [], backend="bead")
@@ -76,7 +78,7 @@ class TestClaims:
         by_tensor, _, _ = polyrnn.rnn(lambda x, s: (x, s), fakes.tensor("abacus", ONES), [])
         assert type(by_tensor) is type(fakes.tensor("abacus", 0))
 
-    def test_among_others_the_first_distribution_has_it(self) -> None:
+    def test_among_plugins_the_first_distribution_wins(self) -> None:
         claims = Claims([info("z", "beads"), info("a", "beads")], lambda name: False)
         assert claims.owner_of(kind("beads.core")) == "z"
         assert claims.contested == {"a": [Contested("beads", "z")]}
@@ -90,7 +92,7 @@ class TestClaims:
         assert claims.owner_of(kind("beads")) == "whole"
         assert claims.contested == {}
 
-    def test_a_claim_to_a_submodule_takes_no_more(self) -> None:
+    def test_a_claim_to_a_submodule_covers_only_that(self) -> None:
         claims = Claims([info("part", "beads.core")], lambda name: False)
         assert claims.owner_of(kind("beads.core")) == "part"
         assert claims.owner_of(kind("beads")) is None
@@ -195,7 +197,7 @@ class TestNamespacePackages:
         assert status(fakes.registry(), "abacus").state == "missing"
 
     @pytest.mark.parametrize(("module", "state"), [("core", "installed"), ("beads", "missing")])
-    def test_a_module_in_it_is_looked_for(
+    def test_a_claimed_submodule_must_exist(
         self, fakes: FakeDistributions, module: str, state: str
     ) -> None:
         self.namespace_package(fakes, modules=[f"abacus.{module}"], distributed=False)
@@ -214,7 +216,7 @@ class TestNamespacePackages:
         x = fakes.tensor("beads.core", ONES)
         assert type(polyrnn.rnn(lambda x, states: (x, states), x, [])[0]) is type(x)
 
-    def test_one_that_is_missing_gives_the_command_that_installs_it(
+    def test_the_error_for_a_missing_one_has_the_install_command(
         self, fakes: FakeDistributions
     ) -> None:
         fakes.framework(

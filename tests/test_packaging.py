@@ -53,7 +53,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert metadata.version("polyrnn") == polyrnn.__version__
 
 
-def test_it_says_who_made_it_and_where_it_is() -> None:
+def test_the_metadata_have_authors_and_links() -> None:
     described = metadata.metadata("polyrnn")
     assert described["Author"] == "The polyrnn authors"
     labels = {url.partition(", ")[0] for url in described.get_all("Project-URL") or []}

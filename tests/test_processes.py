@@ -166,7 +166,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="The platform ha
 
 @needs_fork
 @pytest.mark.parametrize("blocked", ["plugin", "backend", "framework"])
-def test_a_child_imports_what_a_thread_that_it_lacks_was_importing(
+def test_a_forked_child_can_import_what_another_thread_was_importing(
     blocked: str, fakes: FakeDistributions
 ) -> None:
     sources = {"plugin": PLUGIN, "backend": BACKEND, "framework": FRAMEWORK}
@@ -178,7 +178,7 @@ def test_a_child_imports_what_a_thread_that_it_lacks_was_importing(
 
 
 @needs_fork
-def test_an_import_that_forks_goes_on_in_both_processes(fakes: FakeDistributions) -> None:
+def test_an_import_that_forks_continues_in_both_processes(fakes: FakeDistributions) -> None:
     forking = "import os\npid = os.fork()\nchild = pid == 0\n"
     fakes.framework("abacus", framework=forking + FRAMEWORK)
     fakes.framework("quipu")

@@ -48,7 +48,7 @@ class TestImportsNothing:
             run(listing, fakes.folder) == "['abacus', 'jax', 'numpy', 'tensorflow', 'torch'] set()"
         )
 
-    def test_names_import_not_even_plugins(self, fakes: FakeDistributions) -> None:
+    def test_names_imports_no_plugin(self, fakes: FakeDistributions) -> None:
         fakes.framework("abacus")
         names = (
             "import sys; from polyrnn import registry; registry.installed().names();"
@@ -105,13 +105,13 @@ class TestLoading:
 
 class TestUnknown:
     @pytest.mark.parametrize("name", ["JAX", " TORCH ", "NumPy", "Pytorch"])
-    def test_suggests_the_nearest_whatever_its_case(self, name: str) -> None:
+    def test_suggests_the_closest_name_in_any_case(self, name: str) -> None:
         nearest = name.strip().lower().removeprefix("py")
         with pytest.raises(polyrnn.UnknownBackendError) as caught:
             Registry().load(name)
         assert f"no backend is named {name!r}; did you mean {nearest!r}? " in str(caught.value)
 
-    def test_lists_those_there_are_and_suggests_the_nearest(self) -> None:
+    def test_lists_all_names_and_suggests_the_closest(self) -> None:
         with pytest.raises(polyrnn.UnknownBackendError) as caught:
             Registry().load("trch")
         assert str(caught.value) == (
@@ -119,7 +119,7 @@ class TestUnknown:
             "There are: jax, numpy, tensorflow, torch."
         )
 
-    def test_suggests_nothing_where_nothing_is_near(self) -> None:
+    def test_suggests_nothing_if_no_name_is_close(self) -> None:
         with pytest.raises(polyrnn.UnknownBackendError) as caught:
             Registry().load("xyzzy")
         assert str(caught.value) == (
@@ -157,7 +157,9 @@ class TestNotInstalled:
             "abacus is not installed",
         )
 
-    def test_a_stray_folder_of_that_name_is_no_framework(self, fakes: FakeDistributions) -> None:
+    def test_an_unrelated_folder_of_that_name_is_not_a_framework(
+        self, fakes: FakeDistributions
+    ) -> None:
         fakes.framework("abacus", framework=None)
         (fakes.folder / "abacus").mkdir()
         assert status(fakes.registry(), "abacus").state == "missing"
@@ -188,7 +190,9 @@ class TestNameTaken:
             problem=f"the name 'numpy' belongs to polyrnn {polyrnn.__version__}",
         )
 
-    def test_among_others_the_first_by_name_has_it(self, fakes: FakeDistributions) -> None:
+    def test_among_plugins_the_first_distribution_by_name_wins(
+        self, fakes: FakeDistributions
+    ) -> None:
         fakes.framework("abacus")
         fakes.distribute("zz-abacus", abacus="polyrnn_zz")
         fakes.distribute("aa-abacus", abacus="polyrnn_aa")
@@ -218,7 +222,7 @@ class TestNameTaken:
         with pytest.raises(polyrnn.BackendBrokenError, match="is named 'counter', its backend"):
             registry.load("counter")
 
-    def test_an_entry_point_of_no_distribution(self) -> None:
+    def test_an_entry_point_without_a_distribution(self) -> None:
         entry_point = metadata.EntryPoint("numpy", "polyrnn_numpy", "polyrnn")
         (only,) = statuses(Registry([entry_point]))
         assert (only.name, only.distribution) == ("numpy", "an unnamed distribution")
@@ -231,9 +235,9 @@ class TestFrameworkOf:
 
         assert Registry().framework_of(Annotated) == "numpy"
 
-    def test_whatever_a_framework_defines(self) -> None:
+    def test_all_classes_of_a_framework_belong_to_it(self) -> None:
         assert Registry().framework_of(np.float32) == "numpy"
 
     @pytest.mark.parametrize("kind", [int, list, type(None), object, FakeDistributions])
-    def test_others_belong_to_none(self, kind: type) -> None:
+    def test_other_classes_belong_to_no_framework(self, kind: type) -> None:
         assert Registry().framework_of(kind) is None

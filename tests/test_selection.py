@@ -184,7 +184,7 @@ class TestNestsOfAFramework:
         assert chosen.name == "soroban"
         assert chosen.reason == "the soroban tensor initial_states[0]['a'].parts['h']"
 
-    def test_a_tensor_in_plain_view_chooses_before(
+    def test_a_tensor_outside_of_it_takes_precedence(
         self, frameworks: FakeDistributions, soroban: Any
     ) -> None:
         node = Node([frameworks.tensor("soroban", 1)])
@@ -192,11 +192,11 @@ class TestNestsOfAFramework:
         assert choose(None, {"inputs": [node, tensor]}).name == "abacus"
         assert soroban.asked == []
 
-    def test_nobody_is_asked_about_numbers_and_tensors(self, soroban: Any) -> None:
+    def test_frameworks_are_not_asked_about_numbers_and_tensors(self, soroban: Any) -> None:
         choose(None, {"inputs": [ONES, 1, True, 2.0, "text", b"", None, np.float32(1)]})
         assert soroban.asked == []
 
-    def test_what_nobody_takes_apart_chooses_nothing(self, soroban: Any) -> None:
+    def test_an_unregistered_class_chooses_nothing(self, soroban: Any) -> None:
         assert choose(None, {"inputs": ONES, "initial_states": [object()]}).name == "numpy"
         assert soroban.asked == ["object"]
 
@@ -236,7 +236,7 @@ class TestBackendObject:
         assert used is counting
         assert counting.loops == 2
 
-    def test_is_that_of_its_framework(self, frameworks: FakeDistributions) -> None:
+    def test_accepts_tensors_of_its_framework(self, frameworks: FakeDistributions) -> None:
         backend = frameworks.registry().load("abacus")
         tensor = frameworks.tensor("abacus", ONES)
         assert ran_on(tensor, backend=backend) == "abacus"
@@ -298,7 +298,7 @@ class TestUseBackend:
             polyrnn.rnn(step, ONES, [])
         assert met == ["abacus", "quipu"] * 3
 
-    def test_is_of_its_thread(self, frameworks: FakeDistributions) -> None:
+    def test_applies_to_its_thread(self, frameworks: FakeDistributions) -> None:
         met = {}
 
         def other() -> None:
@@ -311,7 +311,7 @@ class TestUseBackend:
             met["own"] = ran_on()
         assert met == {"other": "numpy", "own": "abacus"}
 
-    def test_one_serves_threads_that_overlap(self, frameworks: FakeDistributions) -> None:
+    def test_one_object_works_in_overlapping_threads(self, frameworks: FakeDistributions) -> None:
         choice = polyrnn.use_backend("abacus")
         entered, left = threading.Event(), threading.Event()
         met = []
@@ -332,7 +332,7 @@ class TestUseBackend:
         thread.join()
         assert met == ["abacus", "abacus", "numpy"]
 
-    def test_is_of_its_task(self, frameworks: FakeDistributions) -> None:
+    def test_applies_to_its_task(self, frameworks: FakeDistributions) -> None:
         async def task(name: str, turns: int) -> list[str]:
             met = []
             with polyrnn.use_backend(name):
@@ -346,7 +346,7 @@ class TestUseBackend:
 
         assert asyncio.run(main()) == [["abacus"] * 3, ["quipu"] * 2, ["numpy"] * 4]
 
-    def test_a_task_keeps_what_held_where_it_was_started(
+    def test_a_task_keeps_the_choice_of_where_it_was_started(
         self, frameworks: FakeDistributions
     ) -> None:
         async def call() -> str:
@@ -359,7 +359,7 @@ class TestUseBackend:
 
         assert asyncio.run(main()) == ["numpy", "abacus"]
 
-    def test_refuses_at_once(self) -> None:
+    def test_raises_immediately(self) -> None:
         with pytest.raises(polyrnn.UnknownBackendError, match="no backend is named 'nothing'"):
             polyrnn.use_backend("nothing")
         with pytest.raises(TypeError, match=r"^backend: expected a name or"):
@@ -503,7 +503,7 @@ class TestBlocksThatEndOutOfOrder:
         elsewhere.run(generator.close)
         assert [ran_on(), elsewhere.run(ran_on)] == ["numpy", "numpy"]
 
-    def test_one_that_was_never_entered(self, frameworks: FakeDistributions) -> None:
+    def test_a_block_that_was_never_entered(self, frameworks: FakeDistributions) -> None:
         with polyrnn.use_backend("abacus"):
             polyrnn.use_backend("abacus").__exit__(None, None, None)
             assert ran_on() == "abacus"
@@ -531,7 +531,7 @@ class TestBlocksThatEndOutOfOrder:
 
 
 class TestMemory:
-    def test_backends_that_are_handed_over_are_freed(self) -> None:
+    def test_backends_passed_as_objects_are_freed(self) -> None:
         gone = []
         for _ in range(2000):
             backend = NumpyBackend()
@@ -582,9 +582,7 @@ class TestMemory:
         gc.collect()
         assert gone() is None
 
-    def test_names_that_are_typed_wrongly_are_not_kept(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_unknown_names_are_not_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def mistakes(count: int, start: int) -> None:
             for number in range(start, start + count):
                 for call in (ran_on, polyrnn.use_backend):
@@ -607,7 +605,7 @@ class TestMemory:
             tracemalloc.stop()
         assert after - before < 20_000
 
-    def test_one_object_is_found_wherever_it_was_handed_over(self) -> None:
+    def test_the_same_object_is_used_wherever_it_was_passed(self) -> None:
         backends = [NumpyBackend() for _ in range(3)]
         with contextlib.ExitStack() as stack:
             for backend in backends:
@@ -643,7 +641,7 @@ def _abacus() -> Any:
 
 class TestForeignTensors:
     @pytest.mark.parametrize("how", CHOSEN)
-    def test_name_all_there_is_to_know(
+    def test_the_error_names_everything(
         self, frameworks: FakeDistributions, monkeypatch: pytest.MonkeyPatch, how: str
     ) -> None:
         choose, reason = CHOSEN[how]
@@ -666,7 +664,7 @@ class TestForeignTensors:
             "polyrnn.use_backend('abacus')), got quipu.Array"
         )
 
-    def test_of_a_framework_that_numpy_was_chosen_over(self, frameworks: FakeDistributions) -> None:
+    def test_if_numpy_was_chosen(self, frameworks: FakeDistributions) -> None:
         with pytest.raises(TypeError) as caught:
             ran_on(quipu(frameworks), backend="numpy")
         assert str(caught.value) == (
@@ -697,7 +695,7 @@ class TestForeignTensors:
             "output: expected a numpy tensor (the backend was chosen by default), got quipu.Array"
         )
 
-    def test_arrays_of_numpy_are_at_home_everywhere(self, frameworks: FakeDistributions) -> None:
+    def test_numpy_arrays_work_on_every_backend(self, frameworks: FakeDistributions) -> None:
         assert ran_on(ONES, states=[np.float32(1)], constants=[2.0], backend="abacus") == "abacus"
 
 

@@ -118,7 +118,7 @@ class TestWrongStates:
 
     @pytest.mark.parametrize("masked", [False, True])
     @pytest.mark.parametrize("unroll", [False, True])
-    def test_are_met_at_the_step_that_returns_them(self, masked: bool, unroll: bool) -> None:
+    def test_are_found_at_the_step_that_returns_them(self, masked: bool, unroll: bool) -> None:
         met = []
 
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:

@@ -145,7 +145,7 @@ class TestResultsShareNoMemory:
             for other in [*results[:position], *others]:
                 assert not np.shares_memory(result, other)
 
-    def test_so_that_the_last_output_does_not_keep_all_outputs(self) -> None:
+    def test_the_last_output_does_not_keep_all_outputs_alive(self) -> None:
         last = polyrnn.rnn(add_in_place, np.ones((1, 1000, 8)), [np.zeros((1, 8))])[0]
         assert last.base is None
         assert last.nbytes == 64

@@ -158,7 +158,7 @@ def assert_slope_agrees(call: Call, actual: Sequence[Array], distance: float = 1
         if gradient.shape != leaves[at].shape or not np.isfinite(gradient).all():
             raise DisagreementError(f"{name}: got {gradient} for the shape {leaves[at].shape}")
         if np.where(np.isfinite(leaves[at]), 0.0, gradient).any():
-            raise DisagreementError(f"{name}: got one of what is no number, {gradient}")
+            raise DisagreementError(f"{name}: got {gradient} for inputs that are not finite")
         along += float(np.sum(gradient * directions[at]))
         scale = 1.0 + float(np.abs(gradient * directions[at]).max(initial=0.0))
         tolerance = max(tolerance, scale * GRADIENT_TOLERANCES[gradient.dtype.name])

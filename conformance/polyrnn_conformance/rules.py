@@ -156,7 +156,7 @@ RULES: dict[int, Rule] = {
     ),
     28: Rule(
         TENSORS,
-        "what is no tensor",
+        "values that are not tensors",
         "A value that is not a tensor of an installed backend, a plain NumPy array, a number or "
         "a list of numbers is a `TypeError` that names the argument and the type. It is never "
         "silently converted to a tensor, which would lose its gradients.",

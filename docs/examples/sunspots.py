@@ -318,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print('The picture needs matplotlib; to add it: pip install "polyrnn[examples]"')
     else:
         draw(results[0], sunspots, options.output)
-        print(f"The forecast beside the truth: {options.output}")
+        print(f"The picture of the forecast: {options.output}")
 
 
 if __name__ == "__main__":

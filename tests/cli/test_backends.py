@@ -1,4 +1,4 @@
-"""``polyrnn backends``: what it lists, what it says is chosen, and what it leaves alone."""
+"""Test ``polyrnn backends``: the table, the chosen backend, and that nothing is imported."""
 
 import json
 import sys
@@ -31,18 +31,18 @@ def row(name: str, *arguments: str) -> dict[str, Any]:
 
 
 def words(line_of: str) -> list[str]:
-    """Split the row of one backend in the table."""
+    """Return the cells of one backend's row in the table."""
     table = listing().stdout.partition("\n\n")[0].splitlines()
     (line,) = (line for line in table if line.startswith(f"{line_of} "))
     return line.split()
 
 
 class TestList:
-    def test_a_row_tells_state_version_and_distribution(self) -> None:
+    def test_a_row_has_state_version_and_distribution(self) -> None:
         status = next(status for status in polyrnn.backends() if status.name == "numpy")
         assert words("numpy") == ["numpy", "installed", status.version, "polyrnn", "0.1.0"]
 
-    def test_json_is_what_backends_tells(self) -> None:
+    def test_json_agrees_with_backends(self) -> None:
         assert facts()["backends"] == [asdict(status) for status in polyrnn.backends()]
         assert facts()["polyrnn"] == polyrnn.__version__
 
@@ -67,7 +67,7 @@ class TestList:
             "  numpy (polyrnn-usurper 1.0): the name 'numpy' belongs to polyrnn 0.1.0"
         )
 
-    def test_nothing_out_of_order_is_not_mentioned(self) -> None:
+    def test_without_problems_none_are_mentioned(self) -> None:
         assert "Out of order" not in listing().stdout
 
 
@@ -147,7 +147,7 @@ class TestDevices:
         assert row("abacus")["version"] is None
         assert row("abacus", "--devices")["version"] == "3.1"
 
-    def test_an_import_that_fails_is_told_and_harms_no_other(
+    def test_a_failing_import_is_reported_and_affects_no_other(
         self, fakes: FakeDistributions
     ) -> None:
         fakes.framework("abacus", framework="raise OSError('no beads')")
@@ -155,7 +155,9 @@ class TestDevices:
         assert "OSError: no beads" in row("abacus", "--devices")["problem"]
         assert row("numpy", "--devices")["devices"] == ["cpu"]
 
-    def test_a_list_that_fails_is_told_and_harms_no_other(self, fakes: FakeDistributions) -> None:
+    def test_a_failing_list_of_devices_is_reported_and_affects_no_other(
+        self, fakes: FakeDistributions
+    ) -> None:
         fakes.framework("abacus", backend=self.BROKEN)
         found = row("abacus", "--devices")
         assert found["state"] == "broken"

@@ -72,7 +72,7 @@ def judge(backend: str, *modules: str, awaited: str | None = None) -> Verdict:
     Args:
         backend: The name of the backend.
         modules: The modules of the suite, such as ``"test_cases"``.
-        awaited: The row at whose failure the run may stop.
+        awaited: The run stops when this row fails.
     """
     verdict = Verdict(awaited)
     status = pytest.main(

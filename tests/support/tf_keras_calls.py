@@ -56,11 +56,11 @@ def _tensors(tree: Any) -> Any:
 
 @st.composite
 def calls(draw: Callable[..., Any], *, unroll: bool) -> RandomCall:
-    """Draw a call of the interface that tf_keras and polyrnn share, and no departure meets.
+    """Draw a call that tf_keras supports and that no departure affects.
 
     Args:
-        draw: Given by hypothesis.
-        unroll: How the loop runs.
+        draw: The function that hypothesis provides.
+        unroll: Whether to unroll the loop.
     """
     call = _shared(draw(random_calls(DTYPES)), draw(st.sampled_from(MASK_DTYPES)), unroll)
     if draw(st.integers(0, 3)):

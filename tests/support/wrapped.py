@@ -12,7 +12,7 @@ from polyrnn.backend import Body, Carry
 
 
 class WrappedArray(NDArrayOperatorsMixin):
-    """A tensor that only supports operators and its own backend."""
+    """A tensor that only ufuncs, and so operators, and its own backend compute with."""
 
     __hash__ = None  # type: ignore[assignment]  # == compares elements
 

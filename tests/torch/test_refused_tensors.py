@@ -1,4 +1,4 @@
-"""Tensors of torch that loops do not take are refused by name, with what to pass instead."""
+"""Test the errors for unsupported kinds of torch tensors, which say what to pass instead."""
 
 from collections.abc import Callable
 from typing import Any
