@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import optree
@@ -100,9 +101,7 @@ class _Itself(optree.PyTreeEntry):
 
 
 def _make_packed_sequences_leaves() -> None:
-    if optree.register_pytree_node.get(PackedSequence, namespace=nests.NAMESPACE) is not None:
-        return
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), suppress(ValueError):  # registered by an earlier import
         # optree warns that the class is a named tuple, which is the reason to register it.
         warnings.simplefilter("ignore", UserWarning)
         optree.register_pytree_node(

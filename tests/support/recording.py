@@ -154,6 +154,8 @@ class RecordingBackend(Backend):
         return carry, [self.tensor(np.stack(leaf)) for leaf in zip(*collected, strict=True)]
 
     def convert(self, value: Any, like: Any = None) -> Any:
+        if isinstance(value, Tensor) and like is None:
+            return value  # It is only checked.
         self.record("convert", value, like)
         return value if isinstance(value, Tensor) else self.tensor(value)
 
