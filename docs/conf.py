@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation."""
+"""The configuration of Sphinx."""
 
 import sys
 from pathlib import Path
@@ -19,14 +19,14 @@ extensions = [
     "sphinx_design",
     "generated_pages",
 ]
-# The last two are included in another page.
+# The last two are included in explanation/benchmarks.md.
 exclude_patterns = ["_build", "examples", "explanation/ratios.md", "explanation/claims.md"]
 
 html_theme = "furo"
 html_title = "polyrnn"
 myst_enable_extensions = ["colon_fence", "deflist"]
 
-# Tensors and nests are typed as Any; what they are, the docstrings say.
+# Tensors and nests are typed as Any; the docstrings describe them.
 autodoc_typehints = "none"
 default_role = "code"
 napoleon_google_docstring = True

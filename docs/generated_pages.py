@@ -1,4 +1,4 @@
-"""A Sphinx extension that writes the pages made of the conformance table and of measurements."""
+"""A Sphinx extension that generates pages from the conformance table and from measurements."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,13 @@ SEMANTICS = """\
 # What a call means
 
 Every rule has cases in the conformance suite, and every backend passes all of them, eagerly
-and compiled. This page is made of that table: what stands here is what is run.
+and compiled. This page is generated from the table of these cases.
 
-With `x[t]` for the inputs of one time step, a walk over time means this:
+With `x[t]` for the inputs of one time step, a call means:
 
 ```text
 states, held = initial_states, zeros
-for t in walk:                    # 0 to T-1, or T-1 to 0 with go_backwards
+for t in order:                   # 0 to T-1, or T-1 to 0 with go_backwards
     output, new = step_function(x[t], states + constants)
     if masking:
         output = where(mask[t], output, zeros if zero_output_for_mask else held)
@@ -36,14 +36,14 @@ last_output = output
 """
 
 DEPARTURES = """\
-# Where others depart
+# Differences from other implementations
 
-`polyrnn.rnn` has the interface of `tf.keras.backend.rnn`. Keras 3 has the function too, written
-once for each of its backends. They depart from the documented meaning, and from each other, in
-the ways below. Each is guarded by cases of the conformance suite, so that polyrnn does not drift
-the same way. How tf_keras departs is proven again whenever the tests run, by calling it.
+`polyrnn.rnn` has the interface of `tf.keras.backend.rnn`. Keras 3 has the function too, with one
+implementation for each of its backends. They differ from the documented meaning, and from each
+other, in the ways below. Cases of the conformance suite ensure that polyrnn does not. The tests
+also call tf_keras, to check that it still differs as described.
 
-| What others do | What polyrnn holds to | Cases |
+| Other implementations | polyrnn | Cases |
 | --- | --- | --- |
 """
 
@@ -53,13 +53,13 @@ RATIOS = """\
 """
 
 CLAIMS = """\
-| Claim | Mode | Figure | Bound | Behind it |
+| Claim | Mode | Figure | Bound | Details |
 | --- | --- | ---: | ---: | --- |
 """
 
 
 def write_pages(app: Any) -> None:
-    """Write the generated pages into the source folder, where they have changed."""
+    """Write the generated pages into the source folder, if they have changed."""
     folder = Path(app.srcdir) / "explanation"
     _write(folder / "semantics.md", SEMANTICS + "\n".join(_semantics()))
     _write(folder / "departures.md", DEPARTURES + "\n".join(_departures()) + "\n")
@@ -72,7 +72,7 @@ def write_pages(app: Any) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    # Sphinx builds anew what is newer than before.
+    # Sphinx rebuilds a page if its file is newer.
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 
@@ -148,6 +148,6 @@ def _claims(document: dict[str, Any]) -> Iterator[str]:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Have the pages written before Sphinx looks for its sources."""
+    """Register `write_pages` to run before Sphinx collects its sources."""
     app.connect("builder-inited", write_pages)
     return {"parallel_read_safe": True}

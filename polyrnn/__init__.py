@@ -1,11 +1,11 @@
 """One recurrent loop for numpy, tensorflow, torch and jax, and for frameworks that plug in.
 
-The function is `rnn`. Its rules for masks, padding, direction, nesting and dtypes are written once,
-in the front end. A backend computes the loop for one framework, which is imported when the backend
-is chosen. The same conformance suite proves every backend.
+The function is `rnn`. The front end implements its rules for masks, padding, direction, nesting
+and dtypes once for all frameworks. A backend computes the loop for one framework, which is imported
+when the backend is chosen. One conformance suite tests every backend.
 
-The backend of a call is chosen by its argument ``backend=``, by `use_backend`, by the environment
-variable ``POLYRNN_BACKEND``, or by the tensors that are passed.
+The backend of a call is chosen by the first of these that is given: the argument ``backend=``, a
+block of `use_backend`, the environment variable ``POLYRNN_BACKEND``, the tensors that are passed.
 """
 
 from polyrnn.backend import (

@@ -1,4 +1,4 @@
-"""Runs the command line as ``python -m polyrnn``."""
+"""Runs the command-line interface as ``python -m polyrnn``."""
 
 from polyrnn.cli import main
 

@@ -1,4 +1,4 @@
-"""The contract between the front end and a backend: what an author of a backend writes."""
+"""The interface between the front end and a backend, which authors of backends implement."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -11,13 +11,13 @@ from polyrnn import nests
 Tensor: TypeAlias = Any
 """A tensor of the backend's framework.
 
-The front end asks it for ``shape`` and ``dtype``, and indexes every axis of it or ends in ``...``
-(``x[-1, ...]``, ``x[None, ...]``, ``x[..., 0]``, ``x[:, :, None]``); everything else goes through
-the methods of the `Backend`.
+The front end reads ``shape`` and ``dtype`` of a tensor and indexes it, either along every axis or
+with an ``...`` (``x[-1, ...]``, ``x[None, ...]``, ``x[..., 0]``, ``x[:, :, None]``). For everything
+else it calls the methods of the `Backend`.
 """
 
 Carry: TypeAlias = tuple[list[Tensor] | None, ...]
-"""What a loop hands from step to step; an entry that is `None` starts as zeros."""
+"""The values that a loop passes from step to step; an entry that is `None` starts as zeros."""
 
 Body: TypeAlias = Callable[[Carry, list[Tensor]], tuple[Carry, list[Tensor]]]
 """One step of a loop: ``(carry, slices) -> (carry, outputs)``."""
@@ -27,16 +27,16 @@ _TENSOR_KEY = attrgetter("__class__", "dtype", "shape")
 
 
 class Nests(Protocol):
-    """How nests of tensors are taken apart; the module `polyrnn.nests` is one."""
+    """The protocol for flattening nests of tensors; the module `polyrnn.nests` implements it."""
 
     def flatten(self, tree: Any, /) -> tuple[list[Any], Any]:
-        """Return the leaves of a nest and its structure, which can be compared."""
+        """Return the leaves of a nest and its structure; structures can be compared by ``==``."""
 
     def unflatten(self, structure: Any, leaves: Sequence[Any], /) -> Any:
-        """Return the nest of a structure with other leaves."""
+        """Return a nest of the given structure with the given leaves."""
 
     def paths(self, structure: Any, /) -> list[str]:
-        """Return for each leaf the expression that reaches it, such as ``['a'][0]``."""
+        """Return, for each leaf, the Python expression that reaches it, such as ``['a'][0]``."""
 
 
 def _itself(x: Tensor) -> Tensor:
@@ -44,22 +44,22 @@ def _itself(x: Tensor) -> Tensor:
 
 
 class Sharing(NamedTuple):
-    """How tensors that could share memory are kept apart.
+    """How a backend protects tensors that could share memory from steps that write into them.
 
-    The defaults fit a framework whose tensors nobody can write into. Elsewhere a step that writes
-    into what it is given either gets tensors of its own, or the call is refused with an error that
-    names what was written into; and results share no memory with each other or with arguments.
+    The defaults fit a framework whose tensors are immutable. In other frameworks, a step that
+    writes into a tensor that it was given either works on a copy, or the call raises an error that
+    names the tensor. Results share memory neither with each other nor with the arguments.
 
     Args:
-        copy: Returns the values of a tensor in memory of their own. Results are copied where they
-            might share memory with what the caller or the step holds.
-        hand_out: Returns for the states what a step is given in their place, at each step:
-            copies, where the step may write into them. `None` hands out the states themselves.
-        read_only: Returns a constant in a form that cannot be written into, once for each call.
-            `None` where there is no such form; each step is then given copies of the constants,
-            unless writes are counted.
-        counts: Returns for each of some tensors a count of the writes into it, or `None` for
-            tensors whose writes are not counted. Called twice at each step.
+        copy: Return a copy of a tensor in memory of its own. Results are copied where they might
+            share memory with tensors that the caller or the step holds.
+        hand_out: Return the states to pass to the step in place of the given ones, at each step:
+            copies, where the step may write into them. `None` passes the states themselves.
+        read_only: Return a read-only view of a constant; called once per call. `None` where the
+            framework has no such views: then each step is given copies of the constants, unless
+            writes are counted.
+        counts: Return, for each of the given tensors, how often it was written into, or `None` if
+            the writes into these tensors are not counted. Called twice at each step.
     """
 
     copy: Callable[[Tensor], Tensor] = _itself
@@ -69,7 +69,7 @@ class Sharing(NamedTuple):
 
     @property
     def copies_constants(self) -> bool:
-        """Whether each step is given copies of the constants."""
+        """Whether each step is given copies of the constants rather than the constants."""
         is_written = self.hand_out is not None
         return is_written and self.read_only is None and self.counts is None
 
@@ -78,24 +78,29 @@ _NO_WRITES = Sharing()
 
 
 class Backend(ABC):
-    """Computes for one framework; decides nothing about what `polyrnn.rnn` means.
+    """The base class of backends. A backend computes the loop with the tensors of one framework.
 
-    A subclass must name the type of its tensors and a namespace, and implement the methods
-    that are abstract: the three primitives `transpose`, `select` and `loop`, and what else a
-    masked call needs. All other methods have defaults. Some are facts about tensors, to be
-    changed where a framework differs from NumPy. The rest is optional, for speed or memory;
-    each says when it pays.
+    What `polyrnn.rnn` means is decided by the front end alone, and is the same on every backend.
 
-    Everything that a backend is handed is checked already: leaves are tensors of the
+    A subclass must set `tensor_type` and `namespace` and implement the abstract methods: the
+    three primitives `transpose`, `select` and `loop`, and the methods that masked calls need.
+    All other methods have defaults. Some of them describe the tensors of the framework; override
+    these where the framework differs from NumPy. The others are optimizations of speed or memory,
+    and the docstring of each says when it is worth overriding.
+
+    The front end checks all arguments before it calls a backend: leaves are tensors of the
     framework, time is the first axis and batch the second, and masks are boolean with shape
     ``(time, batch)``.
     """
 
     tensor_type: ClassVar[type[Any] | tuple[type[Any], ...]]
-    """The type, or types, whose instances are tensors of the framework."""
+    """The type, or tuple of types, whose instances are tensors of the framework."""
 
     namespace: ClassVar[ModuleType]
-    """The module in which a step finds ``tanh``, ``exp``, ``matmul``, ``where``, ``ones_like``."""
+    """The module that `polyrnn.namespace` returns for tensors of the framework.
+
+    It has at least the functions ``tanh``, ``exp``, ``matmul``, ``where`` and ``ones_like``.
+    """
 
     # The three primitives.
 
@@ -105,15 +110,14 @@ class Backend(ABC):
 
     @abstractmethod
     def select(self, mask: Tensor, on_true: Tensor, on_false: Tensor | None = None) -> Tensor:
-        """Return the first tensor where the mask is true, and the second elsewhere.
+        """Return `on_true` where the mask is true, and `on_false` elsewhere.
 
         Args:
-            mask: Boolean; its axes are the leading axes of `on_true`, its shape
-                broadcasts against them, and missing trailing axes count as 1.
-            on_true: The tensor to take where the mask is true.
-            on_false: A tensor of the same dtype that broadcasts to `on_true`;
-                `None` stands for zeros. Multiplying by the mask is no substitute:
-                NaN and infinity survive it.
+            mask: A boolean tensor. Its axes correspond to the leading axes of `on_true` and
+                broadcast against them; missing trailing axes count as axes of size 1.
+            on_true: The tensor to select from where the mask is true.
+            on_false: A tensor of the same dtype that broadcasts to the shape of `on_true`; `None`
+                stands for zeros. Do not multiply by the mask instead: NaN times zero is NaN.
 
         Returns:
             A tensor with the shape and dtype of `on_true`.
@@ -123,56 +127,57 @@ class Backend(ABC):
     def loop(
         self, body: Body, carry: Carry, xs: list[Tensor], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Tensor]]:
-        """Call the body once per time step and stack what it puts out.
+        """Call the body once per time step and stack its outputs.
 
         Args:
-            body: Called as ``body(carry, slices)``, where `slices` are ``x[t]`` for
-                each of `xs`; returns the next carry and a list of outputs. The list
-                may be empty: then nothing is stacked.
-            carry: A tuple of lists of tensors. An entry may start as `None` and be a
-                list afterwards: "zeros, of whatever the body returns there". The body
-                accepts `None` itself, so a Python loop need not care; a loop that is
-                traced finds the shapes beforehand.
-            xs: Tensors, at least one, with time as the first axis.
-            reverse: Walk from the last step to the first.
-            unroll: Walk in plain Python; the number of steps is then static.
+            body: The function to call as ``body(carry, slices)``, where `slices` is the list of
+                ``x[t]`` for each of `xs`. It returns the next carry and a list of outputs. If the
+                list is empty, nothing is stacked.
+            carry: A tuple of lists of tensors, the carry of the first step. An entry may be
+                `None` there and a list in the carries that the body returns; `None` then stands
+                for zeros of the same shapes and dtypes as that list. The body accepts `None`, so
+                a Python loop can pass it on; a loop that is traced has to find the shapes first.
+            xs: A list of at least one tensor, each with time as its first axis.
+            reverse: Whether to loop from the last time step to the first.
+            unroll: Whether to loop in plain Python; the number of steps is then static.
 
         Returns:
-            The last carry, and each output stacked along a new first axis, in the
-            order of the walk.
+            The last carry, and each output stacked along a new first axis, in the order in which
+            the steps were called.
         """
 
-    # What else has to be written: making tensors, and what masked calls need.
+    # The other abstract methods: making tensors, and what masked calls need.
 
     @abstractmethod
     def convert(self, value: Any, like: Tensor | None = None) -> Tensor:
-        """Return a tensor made of a NumPy array, a Python number or the framework's variable.
+        """Convert a NumPy array, a Python number or a variable of the framework to a tensor.
 
         Args:
-            value: What to convert; a tensor of the framework is accepted too.
-            like: A tensor of the framework, on whose device the result shall be;
-                `None` for the framework's default device, and for that of a tensor.
+            value: The value to convert; a tensor of the framework is accepted as well.
+            like: A tensor of the framework, to whose device the result is brought. With `None` a
+                tensor stays on its device, and anything else goes to the default device.
 
         Returns:
-            A tensor with the dtype of `value`; Python numbers get the framework's default.
+            A tensor with the dtype of `value`; Python numbers get the default dtype of the
+            framework.
 
         Raises:
-            TypeError: If the value cannot be converted, or is a tensor that loops do not take,
-                such as a sparse one. The text becomes part of the error that the user sees; it
-                says what to pass instead.
+            TypeError: If the value cannot be converted, or is a tensor that loops do not support,
+                such as a sparse one. Its text becomes part of the error that the user sees, so it
+                should say what to pass instead.
         """
 
     @abstractmethod
     def nonzero(self, x: Tensor) -> Tensor:
-        """Return element by element whether it is not zero, as a boolean tensor."""
+        """Return a boolean tensor that is true where an element of `x` is not zero."""
 
     @abstractmethod
     def length_mask(self, lengths: Tensor, like: Tensor) -> Tensor:
-        """Return which time steps lie before the end of each sample.
+        """Return the mask that is true at the time steps before the end of each sample.
 
         Args:
-            lengths: Integers of shape ``(batch,)`` or ``()``.
-            like: A tensor of shape ``(time, batch, ...)``.
+            lengths: An integer tensor of shape ``(batch,)`` or ``()``.
+            like: A tensor of shape ``(time, batch, ...)``, which gives the sizes of the mask.
 
         Returns:
             ``time < lengths`` as a boolean tensor of shape ``(time, batch)``.
@@ -180,114 +185,119 @@ class Backend(ABC):
 
     @abstractmethod
     def take_first(self, mask: Tensor, xs: list[Tensor], *, reverse: bool = False) -> list[Tensor]:
-        """Return the entries of tensors at the first time step at which a mask is true.
+        """Return the entries of tensors at the first time step at which the mask is true.
 
         Args:
-            mask: Boolean, of shape ``(time, batch)``; `batch` is at least 1.
+            mask: A boolean tensor of shape ``(time, batch)``; `batch` is at least 1.
             xs: Tensors of shape ``(time, batch, ...)``.
-            reverse: Take the last time step at which the mask is true instead.
+            reverse: Whether to use the last time step at which the mask is true instead.
 
         Returns:
-            ``x[steps[b], b]`` for each sample `b` of each tensor, of shape ``(batch, ...)``.
-            Where the mask of a sample is never true, any time step will do, the same for
-            all tensors.
+            For each tensor `x`, a tensor of shape ``(batch, ...)`` with the entries
+            ``x[steps[b], b]``. Where the mask of a sample is never true, its step may be any,
+            but has to be the same for all tensors.
         """
 
-    # Facts about tensors. The defaults fit a framework that is like NumPy.
+    # Methods that describe the tensors. The defaults fit a framework that is like NumPy.
 
     nests: Nests = nests
-    """How nests are taken apart; a framework may bring its own, so that what its users
-    registered with it is a nest."""
+    """How nests are flattened. A backend may set another object or module, so that types which
+    users registered with the framework count as nests."""
 
     def shape(self, x: Tensor) -> tuple[Any, ...] | None:
-        """Return the static shape: integers where known, else `None` or a symbolic dimension.
+        """Return the static shape of a tensor, or `None` if not even its rank is known.
 
-        `None` instead of a tuple says that not even the rank is known.
+        A size in the tuple is an integer if it is known, else `None` or a symbolic dimension.
         """
         return tuple(x.shape)
 
     def dtype_name(self, x: Tensor) -> str:
-        """Return the name of the dtype as NumPy has it: ``float32``, ``bfloat16``, ``bool``."""
+        """Return the name that NumPy has for the dtype: ``float32``, ``bfloat16``, ``bool``."""
         return str(x.dtype)
 
     def flip(self, x: Tensor) -> Tensor:
-        """Reverse the first axis."""
+        """Return a tensor with its first axis reversed."""
         return x[::-1, ...]
 
     def detach(self, x: Tensor) -> Tensor:
-        """Return the same values with no gradient; the tensor itself where there are none."""
+        """Return a tensor with the same values, through which no gradient flows.
+
+        The default returns the tensor itself, for frameworks that do not differentiate.
+        """
         return x
 
     def converts(self, value: Any) -> bool:
-        """Return whether `convert` takes a value whose type no installed backend defines.
+        """Return whether `convert` accepts a value whose type no installed backend defines.
 
-        It does where the type follows a protocol of the framework that passes gradients on. A
-        value that only offers its values to NumPy is refused, which is the default.
+        Return true where the type implements a conversion protocol of the framework that passes
+        gradients on. A value that can only be converted to a NumPy array is not accepted. The
+        default is false.
         """
         return False
 
     def devices(self) -> list[str]:
-        """Return the devices that a tensor may be on, by the framework's names, if it has any."""
+        """Return the framework's names of the available devices; empty if it has no devices."""
         return []
 
     def reads_arrays(self) -> bool:
-        """Whether it is known what a NumPy array holds, and its dtype.
+        """Return whether the values and the dtype of a NumPy array can be read.
 
-        Not where a compiler traces the array. What is known of a mask and of lengths is checked.
+        They cannot while a compiler traces the array. Where they can be read, the front end checks
+        the values of masks and lengths.
         """
         return True
 
     @property
     def sharing(self) -> Sharing:
-        """How tensors that could share memory are kept apart.
+        """How tensors that could share memory are protected from writes.
 
-        The default is right where nobody can write into a tensor.
+        The default is right for frameworks whose tensors are immutable.
         """
         return _NO_WRITES
 
-    # Optional, for speed or memory.
+    # Optional methods, for speed or memory.
 
     expands_masks: ClassVar[bool] = True
-    """Whether `select` is quicker with a mask expanded once to the rank of the tensor.
+    """Whether the front end expands masks once to the rank of the tensors they are applied to.
 
-    `False` pays where it picks whole rows as quickly by a mask that has the batch axis only.
+    Set it to `False` where `select` is as fast with a mask that has the batch axis only.
     """
 
     @property
     def tensor_key(self) -> Callable[[Tensor], tuple[Any, ...]]:
         """A function that returns a cheap key (type, dtype, shape) that every step must preserve.
 
-        It is called for each tensor at each step; where the key differs from that of the
-        first step, the tensor is checked in full. Another function pays where the default,
-        which reads the three attributes, is slow or cannot be traced.
+        It is called for each tensor at each step. Where the key differs from the key at the first
+        step, the tensor is checked in full. Override it where reading the three attributes, as
+        the default does, is slow or cannot be traced.
         """
         return _TENSOR_KEY
 
     @property
     def forward_fill(self) -> Callable[[Tensor, Tensor], Tensor] | None:
-        """A function that repeats outputs at masked steps after the loop, or `None`.
+        """A function that fills in the outputs at masked steps after the loop, or `None`.
 
-        It is called with a stacked output of shape ``(time, batch, ...)``, which nobody else
-        has, and the mask ``(time, batch)``, whose first row counts as true. It returns each
-        entry that is masked as the last one before it that is not. It pays where the loop is
-        one in Python, for it saves a `select` at each step; where a compiler makes one kernel
-        of a step, `None` is faster.
+        It is called with a stacked output of shape ``(time, batch, ...)``, which it may overwrite,
+        and a mask of shape ``(time, batch)``, whose first row counts as true. It returns the
+        output with each masked entry replaced by the last entry before it that is not masked.
+        Return a function where the loop runs in Python, because it saves a `select` at each
+        step. Where a compiler fuses a step into one kernel, `None` is faster.
         """
         return None
 
     def fill(self, x: Tensor, mask: Tensor, stand_in: Tensor) -> Any:
         """Return an input whose masked entries are replaced.
 
-        Another form than a tensor pays where the loop can replace entries while it reads
-        them, which saves a copy of the input (NumPy: 500 MB for 10^6 steps of 128 floats).
+        Override it where the loop can replace entries while it reads them. The result then need
+        not be a tensor, and the input is not copied (NumPy: 500 MB for 10^6 steps of 128 floats).
 
         Args:
             x: A tensor of shape ``(time, batch, ...)``.
-            mask: Boolean, of shape ``(time, batch)``.
-            stand_in: What to put where the mask is false, of shape ``(batch, ...)``.
+            mask: A boolean tensor of shape ``(time, batch)``.
+            stand_in: The replacement where the mask is false, of shape ``(batch, ...)``.
 
         Returns:
-            Something that the `loop` of this backend takes as one of its `xs`.
+            An object that the `loop` of this backend accepts as one of its `xs`.
         """
         return self.select(mask, x, stand_in)
 
@@ -301,7 +311,7 @@ def python_loop(
 ) -> tuple[Carry, list[Tensor]]:
     """Call the body for each time step in plain Python.
 
-    `Backend.loop` of an eager framework can consist of it.
+    The `Backend.loop` of an eager framework can be a call of this function.
 
     Args:
         body: As in `Backend.loop`.

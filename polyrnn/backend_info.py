@@ -1,4 +1,4 @@
-"""What a plug-in says of its backend before anything of it is imported."""
+"""The description of a backend that a plug-in provides without importing the framework."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,24 +6,25 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendInfo:
-    """What polyrnn knows of a backend before anything of it is imported.
+    """The description of a backend, which polyrnn reads before it imports the backend.
 
     Args:
-        name: The name users choose it by; the entry point has the same name.
-        modules: The modules in which the types of its tensors are defined, with all modules
-            within: ``"torch"``, or ``"mlx.core"``. The first is the one whose absence means "not
-            installed". A module that another backend has already, polyrnn's own first, is not
-            given to a second: its tensors choose the first, and this one is chosen by name.
-        implementation: Where the `Backend` subclass is, as ``"package.module:Class"``;
-            imported when the backend is chosen for the first time.
-        install: What to give to ``pip install`` to get the framework.
-        distribution: The distribution that carries the framework, where its name
-            is not that of the first module.
-        harness: Where the conformance suite finds the ``Harness`` of the backend, as
-            ``"package.module:Class"``; without one the suite uses its plain eager one.
+        name: The name by which users choose the backend; its entry point has the same name.
+        modules: The modules that define the types of the tensors, submodules included, such as
+            ``"torch"`` or ``"mlx.core"``. If the first of them is missing, the framework is not
+            installed. Each module belongs to one backend, and polyrnn's own come first: where
+            another backend already has a module, its tensors choose that backend, and this one
+            can be chosen by name only.
+        implementation: The `Backend` subclass, as ``"package.module:Class"``. It is imported when
+            the backend is chosen for the first time.
+        install: The argument of ``pip install`` that installs the framework.
+        distribution: The distribution that contains the framework, if its name differs from that
+            of the first module.
+        harness: The ``Harness`` with which the conformance suite runs the backend, as
+            ``"package.module:Class"``. Without one the suite runs the backend eagerly.
 
     Raises:
-        TypeError: If a field is of a wrong type or form.
+        TypeError: If a field has a wrong type or form.
 
     Example:
         >>> BackendInfo(
@@ -43,7 +44,7 @@ class BackendInfo:
     harness: str | None = None
 
     def __post_init__(self) -> None:
-        # A forgotten comma makes a string of it, whose letters would pass for modules.
+        # ("torch") without a comma is a string, whose letters would pass for names of modules.
         modules = self.modules if isinstance(self.modules, tuple) else ()
         if not modules or not all(map(_is_dotted_name, modules)):
             raise TypeError(f"modules: expected a tuple of names, got {self.modules!r}")

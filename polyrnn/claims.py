@@ -1,4 +1,4 @@
-"""Which backend has the tensors of which modules."""
+"""Finds the backend whose tensors a module defines."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -11,11 +11,11 @@ NEUTRAL = "numpy"
 
 
 class Contested(NamedTuple):
-    """A claim to modules that another backend has.
+    """A module that a backend claims but that belongs to another backend.
 
     Args:
-        module: The module that is claimed.
-        owner: The name of the backend that has it.
+        module: The name of the module.
+        owner: The name of the backend that it belongs to.
     """
 
     module: str
@@ -23,18 +23,19 @@ class Contested(NamedTuple):
 
 
 class Claims:
-    """The modules of all backends; polyrnn's own come first, then who comes first.
+    """The modules of all backends, each of which belongs to the first backend that claims it.
 
-    A backend may claim a module within another one, such as ``mlx.core``; its tensors are those
-    of the longest claim. What polyrnn's own backends claim they have with all modules within.
+    A backend may claim a submodule, such as ``mlx.core``. A type belongs to the backend with the
+    longest claim to its module. No other backend can claim a submodule of a module that belongs
+    to one of polyrnn's own backends.
 
     Args:
-        infos: The backends, those with the better claim first.
-        is_own: Whether a backend of some name is polyrnn's own.
+        infos: The descriptions of the backends, in the order of precedence.
+        is_own: Return whether the backend of a name is one of polyrnn's own.
 
     Attributes:
-        contested: The claims that came too late, by the name of the backend; its tensors do not
-            choose it, but it can be chosen by its name.
+        contested: The claims that another backend precedes, by the name of the backend that made
+            them. Tensors of these modules choose the other backend.
     """
 
     def __init__(self, infos: Iterable[BackendInfo], is_own: Callable[[str], bool]) -> None:

@@ -1,16 +1,19 @@
-"""The errors of choosing a backend; errors about arguments are plain ValueError and TypeError."""
+"""Errors raised when a backend is chosen.
+
+Errors about other arguments are plain ValueError and TypeError.
+"""
 
 
 class PolyrnnError(Exception):
     """The base class of the errors that polyrnn defines."""
 
-    # AutoGraph replaces errors raised within a tf.function by its own, unless told to pass
-    # them on; of built-in types it keeps the type.
+    # AutoGraph replaces errors raised within a tf.function by errors of its own, except for
+    # built-in types and for types with this attribute.
     ag_pass_through = True
 
 
 class UnknownBackendError(PolyrnnError, ValueError):
-    """No installed distribution provides a backend of the name that was asked for."""
+    """No installed distribution provides a backend of the given name."""
 
 
 class BackendNotInstalledError(PolyrnnError, ImportError):

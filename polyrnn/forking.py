@@ -1,4 +1,4 @@
-"""Makes a forked child able to import what a thread of its parent was importing."""
+"""Releases import locks in a forked child that a thread of its parent was holding."""
 
 import importlib
 import sys
@@ -7,13 +7,14 @@ from typing import Any
 
 
 def forget_imports_of(thread: int) -> None:
-    """Drop the modules that a thread which no longer exists was importing.
+    """Remove the modules that a thread of the parent was importing at the fork.
 
-    They are then imported again. Python itself leaves them locked, so that whoever imports one of
-    them waits for a thread that does not exist. It has no public way to unlock them.
+    The child then imports them anew. Without this, the locks of these modules stay held by a
+    thread that does not exist in the child, and every import of them blocks forever. Python has no
+    public way to release these locks.
 
     Args:
-        thread: The identity of the thread, as `threading.get_ident` returned it there.
+        thread: The identifier of the thread that `threading.get_ident` returned in the parent.
     """
     bootstrap = getattr(importlib, "_bootstrap", None)
     locks: dict[str, Callable[[], Any]] = getattr(bootstrap, "_module_locks", {})

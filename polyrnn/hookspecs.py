@@ -1,4 +1,4 @@
-"""The one hook by which a distribution makes a backend known."""
+"""The pluggy hook through which a distribution provides a backend."""
 
 import pluggy
 
@@ -13,13 +13,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def polyrnn_backends() -> BackendInfo:  # type: ignore[empty-body]
-    """Describe the backend that the plug-in provides, without importing its framework.
+    """Return the description of the backend that the plug-in provides.
 
-    The plug-in is a module named by an entry point in the group ``polyrnn``.
-    The entry point has the name of the backend, so that one can be loaded alone.
+    The plug-in is the module that an entry point in the group ``polyrnn`` refers to. The entry
+    point has the name of the backend, so that a backend is loaded without the others. The hook
+    must not import the framework.
 
     Returns:
-        Plain data about the backend; see `BackendInfo`.
+        The description of the backend.
 
     Example:
         >>> import polyrnn

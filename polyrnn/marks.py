@@ -1,7 +1,7 @@
-"""How compilers that read Python code are told to leave functions of polyrnn alone.
+"""Decorators that exclude functions of polyrnn from compilers that rewrite Python code.
 
 AutoGraph and Dynamo, the tracer of torch.compile, both look for an attribute of a function, so
-that a mark is set without importing TensorFlow or torch.
+these decorators need to import neither TensorFlow nor torch.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def left_alone(function: Function) -> Function:
-    """Mark a function as one that AutoGraph shall call as it is.
+    """Mark a function so that AutoGraph does not convert it.
 
-    It rewrites whatever a ``tf.function`` calls, and what that calls in turn; there is
-    nothing for it here, but much to warn of. A step that is defined within the
-    ``tf.function`` is rewritten all the same.
+    AutoGraph converts all functions that a ``tf.function`` calls, directly or indirectly. In
+    polyrnn it would find nothing to convert and print many warnings. A step that is defined
+    within the ``tf.function`` is converted all the same.
 
     Args:
-        function: What users call.
+        function: A function that users call.
 
     Returns:
         The same function.
@@ -28,12 +28,13 @@ def left_alone(function: Function) -> Function:
 
 
 def constant_in_traces(function: Function) -> Function:
-    """Mark a function that torch.compile calls as it traces, and whose result it keeps.
+    """Mark a function that torch.compile calls while it traces, keeping the result as a constant.
 
-    What is imported and what the surroundings say cannot be traced.
+    It serves for functions that import modules or read context variables or the environment,
+    none of which can be traced.
 
     Args:
-        function: A function of constants, which returns a constant.
+        function: A function whose arguments and result are constants to the tracer.
 
     Returns:
         The same function.
@@ -43,5 +44,7 @@ def constant_in_traces(function: Function) -> Function:
 
 
 before_calls: list[Callable[[], None]] = []
-"""Functions of backends to call before the arguments of a call are read, as plain Python also
-where torch.compile traces the call."""
+"""Functions of backends that are called at the start of each call, before its arguments are read.
+
+They run as plain Python even while torch.compile traces the call.
+"""

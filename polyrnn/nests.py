@@ -1,4 +1,4 @@
-"""Nests of tensors: taking them apart, putting them together, naming their leaves."""
+"""Flattens and unflattens nests of tensors, and names their leaves."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,21 +6,24 @@ from typing import Any, NamedTuple
 import optree
 
 NAMESPACE = "polyrnn"
-"""The optree namespace for node types that only polyrnn should take apart."""
+"""The optree namespace for node types that only polyrnn should flatten."""
 
 MOST_LEVELS = 128
-"""How many levels a nest may have. Some of what walks through nests is Python, whose stack is
-finite; what is in C++ stops at 1,000, where it stops in good order."""
+"""How many levels a nest may have.
+
+Some functions that walk through nests are written in Python, whose stack is limited. The limit of
+optree itself is 1,000 levels.
+"""
 
 
 class Nest(NamedTuple):
-    """A nest of tensors that was taken apart.
+    """A flattened nest of tensors.
 
     Args:
         leaves: The tensors.
         structure: The containers.
-        is_plain: Whether there is nothing to put together: a nest that is a leaf, or a list
-            of leaves.
+        is_plain: Whether unflattening is unnecessary, because the nest is a single leaf or, for
+            an argument that is a sequence of nests, a list of leaves.
     """
 
     leaves: list[Any]
@@ -29,26 +32,26 @@ class Nest(NamedTuple):
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """Take a nest apart into its leaves and its structure; `None` is structure, not a leaf."""
+    """Return the leaves of a nest and its structure; `None` is structure, not a leaf."""
     leaves, structure = optree.tree_flatten(tree, namespace=NAMESPACE)
     return leaves, structure
 
 
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
-    """Put a nest together from its structure and its leaves."""
+    """Return a nest of the given structure with the given leaves."""
     return optree.tree_unflatten(structure, leaves)
 
 
 def paths(structure: Any) -> list[str]:
-    """Name every leaf by the Python expression that reaches it, such as ``['a'][0].h``."""
+    """Return, for each leaf, the Python expression that reaches it, such as ``['a'][0].h``."""
     return [accessor.codify("") for accessor in structure.accessors()]
 
 
 def too_deep(called: str) -> ValueError:
-    """Return the error for a nest that does not end, or not soon enough.
+    """Return the error for a nest that has too many levels or contains itself.
 
     Args:
-        called: What the nest is, such as ``"inputs"``.
+        called: The name of the argument, such as ``"inputs"``.
     """
     return ValueError(
         f"{called}: expected a nest of at most {MOST_LEVELS} levels; "
@@ -59,7 +62,7 @@ def too_deep(called: str) -> ValueError:
 def ends(tree: Any) -> bool:
     """Return whether a nest of lists, tuples and dicts has at most `MOST_LEVELS` levels.
 
-    It always returns, also for one that contains itself.
+    The function also returns for a nest that contains itself.
     """
     level = [tree] if isinstance(tree, CONTAINERS) else []
     for _ in range(MOST_LEVELS):
@@ -69,21 +72,24 @@ def ends(tree: Any) -> bool:
         for node in level:
             for child in node.values() if isinstance(node, dict) else node:
                 if isinstance(child, CONTAINERS):
-                    # By identity: one that contains itself twice would be met ever more often.
+                    # By identity, or the count of a container that contains itself twice would
+                    # double at each level.
                     inner[id(child)] = child
         level = list(inner.values())
     return not level
 
 
 def check_levels(called: str, tree: Any) -> None:
-    """Check that a nest ends, before anything walks through it that might not return.
+    """Check that a nest has at most `MOST_LEVELS` levels.
+
+    This is done before calling functions that would not return for a nest that contains itself.
 
     Args:
-        called: What the nest is, such as ``"inputs"``.
+        called: The name of the argument, such as ``"inputs"``.
         tree: The nest.
 
     Raises:
-        ValueError: If it does not end, or not soon enough.
+        ValueError: If the nest has more levels or contains itself.
     """
     if not ends(tree):
         raise too_deep(called)
@@ -95,13 +101,13 @@ class _Leaf:
 
 
 LEAF = _Leaf()
-"""Stands for a tensor where the structure of a nest is printed."""
+"""A placeholder for a tensor where the structure of a nest is printed."""
 
 
 CONTAINERS = (list, tuple, dict)
-"""The types of containers of Python, subclasses among them."""
+"""The container types of Python; instances of subclasses count as well."""
 
-# A tuple, because the union of types would be made anew at each call.
+# A tuple, because a union of types would be created at each call.
 NUMBER = (bool, int, float, complex)
 """The types of plain Python numbers."""
 
@@ -112,7 +118,10 @@ def is_number(value: Any) -> bool:
 
 
 def is_number_list(value: Any) -> bool:
-    """Return whether a value is a list of numbers, or of such lists: a tensor written out."""
+    """Return whether a value is a list of numbers, or a list of such lists.
+
+    Such a list is a tensor written out.
+    """
     return (
         isinstance(value, list)
         and len(value) > 0
@@ -121,7 +130,7 @@ def is_number_list(value: Any) -> bool:
 
 
 def written_out_to_arrays(tree: Any) -> Any:
-    """Replace each list of numbers within a nest by the NumPy array that it spells."""
+    """Return a nest with each list of numbers replaced by a NumPy array of these numbers."""
     import numpy
 
     return optree.tree_map(

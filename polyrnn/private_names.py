@@ -1,6 +1,7 @@
-"""Private names of a framework, any of which its next version may have moved.
+"""Looks up private names of a framework, any of which a later version may move or remove.
 
-A backend lists those that it uses in one module, which says for each what is done without it.
+A backend that uses private names lists them in one module, ``internals``, which also says what the
+backend does if a name is missing.
 """
 
 import sys
@@ -11,13 +12,13 @@ from typing import Any
 
 
 class PrivateNames:
-    """The private names of a framework that a backend uses, by what they are used for.
+    """The private names of a framework that a backend uses, grouped by what it uses them for.
 
     Args:
-        framework: The root module of the framework, which also is what users call it.
+        framework: The top-level module of the framework, which is also its name in messages.
         version: The oldest version that is known to have all of the names.
-        uses: For each use, as a noun with which a sentence can begin, the names that it takes,
-            such as ``"package.module:Class.attribute"``.
+        uses: The names that each use needs, such as ``"package.module:Class.attribute"``. A use
+            is a noun phrase that can begin the sentence "... needs torch 2.13".
 
     Example:
         >>> private = PrivateNames("numpy", "1.26", {"the meaning of life": ("numpy:answer",)})
@@ -34,10 +35,10 @@ class PrivateNames:
         self._warned: set[str] = set()
 
     def find(self, name: str) -> Any:
-        """Return what a name stands for, importing its module; `None` if there is no such thing.
+        """Return the object that has a name, importing its module; `None` if there is none.
 
         Args:
-            name: One of the names that were listed.
+            name: One of the names in `uses`.
         """
         assert any(name in names for names in self.uses.values()), name
         try:
@@ -46,15 +47,15 @@ class PrivateNames:
             return None
 
     def missing(self, use: str) -> list[str]:
-        """List those of the names of a use that the framework does not have."""
+        """Return the names of a use that the framework does not have."""
         return [name.replace(":", ".") for name in self.uses[use] if self.find(name) is None]
 
     def explain(self, use: str, missing: Sequence[str]) -> str:
-        """Return a sentence that says which version a use needs, and what it lacks.
+        """Return a sentence that says which version a use needs and which names are missing.
 
         Args:
             use: One of the uses.
-            missing: What the framework does not have.
+            missing: The names that the framework does not have.
         """
         found = getattr(sys.modules[self.framework], "__version__", "as installed")
         return (
@@ -63,12 +64,12 @@ class PrivateNames:
         )
 
     def warn(self, use: str, missing: Sequence[str], consequence: str) -> None:
-        """Warn, once in the life of the process, of what is done without the names of a use.
+        """Warn, once per process and use, that names are missing.
 
         Args:
             use: One of the uses.
-            missing: What the framework does not have.
-            consequence: What is done instead, and what that costs.
+            missing: The names that the framework does not have.
+            consequence: A clause that says what the backend does instead, and at what cost.
         """
         if use not in self._warned:
             self._warned.add(use)

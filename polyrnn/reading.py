@@ -1,4 +1,4 @@
-"""Turns what is passed into tensors of the chosen backend, and refuses what is not one."""
+"""Converts the arguments of a call to tensors of the chosen backend, or raises."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +23,14 @@ from polyrnn.unsupported import (
 
 
 class Reader:
-    """Turns what was passed into tensors of the chosen backend, and refuses what is not one."""
+    """Converts the arguments of a call to tensors of the chosen backend, or raises.
+
+    Args:
+        choice: The chosen backend and the reason for the choice.
+
+    Attributes:
+        like: The tensor whose device the other tensors follow, once it is known.
+    """
 
     def __init__(self, choice: Choice) -> None:
         self.choice = choice
@@ -31,10 +38,10 @@ class Reader:
         self.like: Tensor | None = None
 
     def read(self, argument: str, tree: Any) -> Nest:
-        """Return a nest taken apart; a list of numbers in it is a tensor written out.
+        """Return a flattened nest, in which each list of numbers counts as one tensor.
 
         Args:
-            argument: What the nest was passed as.
+            argument: The name of the argument.
             tree: The nest.
         """
         leaves, structure = self._flatten(argument, tree)
@@ -46,11 +53,11 @@ class Reader:
         return Nest(leaves, structure, len(leaves) == 1 and leaves[0] is tree)
 
     def read_entries(self, argument: str, entries: Any) -> Nest:
-        """Return a list of nests taken apart; what is no list or tuple is its only entry.
+        """Return a flattened list of nests; a value that is no list or tuple is its only entry.
 
         Args:
-            argument: What the sequence was passed as.
-            entries: The sequence; `None` is an empty one.
+            argument: The name of the argument.
+            entries: The sequence of nests, or one nest; `None` stands for an empty sequence.
         """
         if entries is None:
             entries = []
@@ -67,7 +74,7 @@ class Reader:
         return Nest(leaves, structure, is_plain)
 
     def _is_sequence(self, argument: str, entries: Any) -> bool:
-        """Return whether a value is a list or a tuple, and no tensor that only looks like one."""
+        """Return whether a value is a list or a tuple, but not a tensor that is a named tuple."""
         if not isinstance(entries, (list, tuple)) or type(entries) in (list, tuple):
             return isinstance(entries, (list, tuple))
         leaves, structure = self._flatten(argument, entries)
@@ -80,7 +87,7 @@ class Reader:
             raise nests.too_deep(argument) from None
 
     def first_tensor(self, leaves: list[Any]) -> Tensor | None:
-        """Find the first leaf that is a tensor of the backend already."""
+        """Return the first leaf that already is a tensor of the backend, or `None`."""
         kind = self.backend.tensor_type
         for leaf in leaves:
             if isinstance(leaf, kind):
@@ -88,18 +95,23 @@ class Reader:
         return None
 
     def convert(self, argument: str, nest: Nest) -> Nest:
-        """Return the nest of one argument with tensors for leaves."""
+        """Return the nest of one argument with its leaves converted to tensors."""
         if only(self.backend.tensor_type, nest.leaves):
             try:
                 return nest._replace(leaves=list(map(self.backend.convert, nest.leaves)))
             except TypeError:
-                pass  # Which leaf it is, and what it is called, is found out below.
+                pass  # The code below finds the leaf and names it in the error.
         where = partial(leaf_name, self.backend, argument, nest.structure)
         leaves = [self.tensor(leaf, partial(where, p)) for p, leaf in enumerate(nest.leaves)]
         return nest._replace(leaves=leaves)
 
     def tensor(self, value: Any, where: Callable[[], str]) -> Tensor:
-        """Convert one value; `where` names it should that fail."""
+        """Convert one value to a tensor of the backend.
+
+        Args:
+            value: The value.
+            where: Return the name of the value for an error.
+        """
         backend = self.backend
         if isinstance(value, backend.tensor_type):
             try:
@@ -113,9 +125,8 @@ class Reader:
             self._check_convertible(value, where)
         elif framework != self.choice.name:
             raise TypeError(
-                f"{where()}: expected a tensor of {self.choice.name}, which "
-                f"{self.choice.reason} chose as the backend; got one of {framework} "
-                f"({kind_of(value)})"
+                f"{where()}: expected a {self.choice.name} tensor (the backend was chosen by "
+                f"{self.choice.reason}), got {kind_of(value)}"
             )
         cause: Exception | None = None
         try:
@@ -131,21 +142,22 @@ class Reader:
         ) from cause
 
     def _check_array(self, array: Any, where: Callable[[], str]) -> None:
-        """Check that a value of NumPy is an array, and loses nothing where it is made a tensor."""
+        """Check that a NumPy object is an array that converts to a tensor without loss."""
         if not is_array(array):
             raise TypeError(f"{where()}: expected a tensor, got {kind_of(array)}, which is none")
         reason = why_not_plain(array)
         if reason is not None:
             raise self._not_plain(array, where, reason)
-        # Where a compiler traces arrays nothing is known of their dtypes.
+        # The dtype of an array is unknown while a compiler traces it.
         if self.backend.reads_arrays() and not holds_numbers(array):
             raise ValueError(f"{where()}: {not_numbers(array.dtype)}")
 
     def _check_convertible(self, value: Any, where: Callable[[], str]) -> None:
-        """Check that a value of a type that no backend defines may be converted all the same.
+        """Check that a value whose type no backend defines may be converted.
 
-        Numbers may, lists of them, and what follows a protocol of the framework. What offers
-        its values to NumPy would be converted too, and lose its gradients in silence.
+        Numbers, lists of numbers and objects that implement a conversion protocol of the framework
+        may be. Other objects that NumPy can convert are refused, because a conversion through
+        NumPy would lose their gradients silently.
         """
         if isinstance(value, nests.NUMBER) or nests.is_number_list(value):
             return
@@ -153,21 +165,21 @@ class Reader:
             raise TypeError(f"{where()}: {of_no_backend(value)}")
 
     def _not_plain(self, value: Any, where: Callable[[], str], reason: str) -> Exception:
-        """Return the error for a tensor of the backend that it does not compute with."""
+        """Return the error for a tensor of the backend of a kind that loops do not support."""
         if registry.framework_of(type(value)) == NEUTRAL and not holds_numbers(value):
             return ValueError(f"{where()}: {not_numbers(value.dtype)}")
         return TypeError(f"{where()}: expected a plain tensor, got {kind_of(value)}: {reason}")
 
     def follow(self, value: Any, argument: str) -> Tensor:
-        """Convert one value and bring it to the device of the inputs."""
+        """Convert one value to a tensor on the device of the inputs."""
         if isinstance(value, list):
             value = written_out(argument, value)
         return self.backend.convert(self.tensor(value, lambda: argument), self.like)
 
 
 def only(kind: Any, values: Any) -> bool:
-    """Return whether all values are of a type, or of one of some types."""
-    # A plain loop: what each call does shows where steps are short, and this is done often.
+    """Return whether all values are instances of a type, or of one of several types."""
+    # A plain loop is faster than `all`, and this runs several times in each call.
     for value in values:  # noqa: SIM110
         if not isinstance(value, kind):
             return False
@@ -182,12 +194,12 @@ def _any_number(leaves: list[Any]) -> bool:
 
 
 def leaf_name(backend: Backend, argument: str, structure: Any, position: int) -> str:
-    """Name one leaf of an argument by the expression that reaches it: ``inputs['a']``."""
+    """Return the name of one leaf of an argument for an error, such as ``inputs['a']``."""
     return argument + backend.nests.paths(structure)[position]
 
 
 def written_out(argument: str, tree: Any) -> Any:
-    """Replace the lists of numbers in one argument by the arrays that they spell."""
+    """Return the nest of one argument with lists of numbers replaced by NumPy arrays."""
     try:
         return nests.written_out_to_arrays(tree)
     except ValueError as error:
@@ -195,12 +207,12 @@ def written_out(argument: str, tree: Any) -> Any:
 
 
 def _neutral(backend: Backend, value: Any) -> Any:
-    """Return a list as an array, and an array in the byte order of this machine."""
+    """Return a list as a NumPy array, and an array in the native byte order."""
     import numpy
 
     if isinstance(value, list):
         value = numpy.asarray(value)
-    # Where a compiler traces arrays nothing is known of their dtypes.
+    # The dtype of an array is unknown while a compiler traces it.
     if isinstance(value, numpy.ndarray) and backend.reads_arrays() and not value.dtype.isnative:
         value = value.astype(value.dtype.newbyteorder("="))
     return value

@@ -1,7 +1,7 @@
-"""The registry of backends: reads entry points without importing them, and loads one at a time.
+"""The registry of backends, which reads entry points and imports one backend at a time.
 
-What only some calls need, and takes long to import, is imported where it is needed:
-importlib.metadata is a third of what ``import polyrnn`` would cost.
+Modules that are slow to import and that few calls need are imported where they are used:
+importlib.metadata alone would account for a third of the time of ``import polyrnn``.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ if TYPE_CHECKING:
 
 
 HOME = "polyrnn"
-"""The distribution whose claim to a name goes before the claims of others."""
+"""The distribution whose backends take precedence over backends of the same name."""
 
 UNNAMED = "an unnamed distribution"
 
 
 class Registry:
-    """The backends of a set of entry points.
+    """The backends that a set of entry points provides.
 
     Args:
-        entry_points: The entry points to serve; by default, those of the group
-            ``polyrnn`` that are installed.
+        entry_points: The entry points; by default, all installed ones of the group ``polyrnn``.
 
     Attributes:
-        choices: What `polyrnn.selection` keeps of the backends that were loaded by their names.
+        choices: A cache of `polyrnn.selection`: by name and reason, the key and the choice of
+            each backend that was loaded by name.
     """
 
     def __init__(self, entry_points: Iterable[EntryPoint] | None = None) -> None:
@@ -74,7 +74,7 @@ class Registry:
         _registries.add(self)
 
     def names(self) -> list[str]:
-        """List the names of all backends, importing nothing."""
+        """Return the names of all backends, without importing any module."""
         return sorted(self._entry_points)
 
     def imported(self) -> list[str]:
@@ -94,10 +94,10 @@ class Registry:
         return names
 
     def info(self, name: str) -> BackendInfo:
-        """Describe one backend, importing its plug-in module and no other.
+        """Return the description of one backend, importing its plug-in module only.
 
         Raises:
-            UnknownBackendError: If nothing provides the name.
+            UnknownBackendError: If no distribution provides a backend of that name.
             BackendBrokenError: If the plug-in cannot be imported or does not describe a backend.
         """
         info = self._infos.get(name)
@@ -125,7 +125,8 @@ class Registry:
 
     def _describe(self, entry_point: EntryPoint) -> BackendInfo:
         plugin = entry_point.load()
-        # A manager for each: a plug-in that fails to register leaves nothing behind.
+        # Each plug-in gets a manager of its own, so that one that fails to register does not
+        # affect the others.
         manager = pluggy.PluginManager(hookspecs.PROJECT)
         manager.add_hookspecs(hookspecs)
         manager.register(plugin, name=entry_point.name)
@@ -141,10 +142,10 @@ class Registry:
         return info
 
     def load(self, name: str) -> Backend:
-        """Import one backend and its framework, once.
+        """Return one backend, importing it and its framework the first time.
 
         Raises:
-            UnknownBackendError: If nothing provides the name.
+            UnknownBackendError: If no distribution provides a backend of that name.
             BackendNotInstalledError: If the framework is not installed.
             BackendBrokenError: If the import fails for any other reason.
         """
@@ -171,7 +172,7 @@ class Registry:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let no other thread import, and note which one does should the process be forked."""
+        """Hold the import lock, and record which thread holds it in case the process forks."""
         with self._lock:
             outer, self._importing_thread = self._importing_thread, threading.get_ident()
             try:
@@ -180,10 +181,10 @@ class Registry:
                 self._importing_thread = outer
 
     def after_fork(self) -> None:
-        """Make a child process able to import what a thread of its parent was importing."""
+        """Release, in a child process, the locks that a thread of its parent was holding."""
         thread = self._importing_thread
         if thread == threading.get_ident():
-            # The import itself forked, and goes on in both processes.
+            # The forking thread is the importing one, and continues the import in both processes.
             return
         self._lock = threading.RLock()
         self._importing_thread = None
@@ -191,14 +192,14 @@ class Registry:
             forget_imports_of(thread)
 
     def framework_of(self, kind: type) -> str | None:
-        """Name the backend whose framework defines a type or one of its bases, if any does."""
+        """Return the backend whose framework defines a type or one of its bases, or `None`."""
         claims = self._claims
         if claims is None:
             claims = self.claims()
         return claims.owner_of(kind)
 
     def claims(self) -> Claims:
-        """Return which backend has which modules; plug-ins are imported, but no framework."""
+        """Return the modules of all backends, importing their plug-ins but no framework."""
         if self._claims is None:
             infos = []
             for name in sorted(self._entry_points, key=self._precedence_of):
@@ -216,19 +217,19 @@ class Registry:
         return _precedence(self._entry_points[name])
 
     def distribution_of(self, name: str) -> str:
-        """Return the distribution that provides a backend, with its version."""
+        """Return the name and version of the distribution that provides a backend."""
         return distribution_of(self._entry_points[name])
 
     def shadowed(self) -> list[EntryPoint]:
-        """Return the entry points whose name another distribution has."""
+        """Return the entry points that are ignored because another one has the same name."""
         return list(self._shadowed)
 
     def problem(self, name: str) -> BaseException | None:
-        """Return what importing a backend failed with, if it was tried and failed."""
+        """Return the exception with which importing a backend failed, or `None`."""
         return self._problems.get(name)
 
     def plugin_of(self, name: str) -> str:
-        """Return the module that an entry point names."""
+        """Return the module to which the entry point of a backend refers."""
         return self._entry_points[name].value
 
 
@@ -258,13 +259,13 @@ def _instantiate(reference: str) -> Backend:
 
 @cache
 def installed() -> Registry:
-    """Give the registry of what is installed, made at first use and then kept."""
+    """Return the registry of the installed backends, which is created at the first call."""
     return Registry()
 
 
 @constant_in_traces
 def framework_of(kind: type) -> str | None:
-    """Name the installed backend whose framework defines a type or one of its bases."""
+    """Return the installed backend whose framework defines a type or one of its bases."""
     return installed().framework_of(kind)
 
 
@@ -278,7 +279,7 @@ def is_own(entry_point: EntryPoint) -> bool:
 
 
 def _same_claim(one: EntryPoint, other: EntryPoint) -> bool:
-    # An editable install beside a built one lists the same entry point twice.
+    # An editable install next to a regular one lists the same entry point twice.
     return one.value == other.value and distribution_of(one) == distribution_of(other)
 
 

@@ -1,4 +1,4 @@
-"""Which backend a call runs on, and what chose it."""
+"""Chooses the backend of a call, and keeps the reason for the choice."""
 
 from __future__ import annotations
 
@@ -21,19 +21,24 @@ ENVIRONMENT_VARIABLE = "POLYRNN_BACKEND"
 NEUTRAL = claims.NEUTRAL
 
 DEFAULT = "default"
-"""What chooses a backend where nothing else does."""
+"""The reason for a choice that nothing made: the backend was chosen by default."""
 
 _BY_ARGUMENT = "backend={}"
 _BY_BLOCK = "polyrnn.use_backend({})"
 _BY_ENVIRONMENT = f"the environment variable {ENVIRONMENT_VARIABLE}={{}}"
-"""The ways in which a backend is said, as templates of the reason; a name is quoted in code."""
-
-_BY_DEFAULT = "nothing that was passed, so by default"
+"""Templates of the reason for an explicit choice; the name is quoted where it is Python code."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Choice:
-    """A backend, its name, and the words that say what chose it."""
+    """A backend, its name, and the reason why it was chosen.
+
+    Args:
+        backend: The backend.
+        name: The name of the backend.
+        said: What chose the backend, as text that fits "the backend was chosen by ...", or a
+            function that returns the text.
+    """
 
     backend: Backend
     name: str
@@ -41,12 +46,12 @@ class Choice:
 
     @property
     def reason(self) -> str:
-        """The words that say what chose the backend; found when they are asked for."""
+        """What chose the backend, as text that fits "the backend was chosen by ..."."""
         return self.said if isinstance(self.said, str) else self.said()
 
 
 class _Block:
-    """A block of code that `use_backend` opened."""
+    """A ``with`` block that `use_backend` opened."""
 
     __slots__ = ("choice", "is_open", "key", "token")
 
@@ -58,14 +63,14 @@ class _Block:
 
 
 _in_use: ContextVar[tuple[_Block, ...]] = ContextVar("polyrnn_backend", default=())
-"""The blocks that the running code is in, the innermost last."""
+"""The blocks around the code that is running, the innermost last."""
 
 
 def _innermost() -> _Block | None:
     """Return the innermost block that is still open."""
     blocks = _in_use.get()
     if blocks and not blocks[-1].is_open:
-        # It ended in another context, which could not take it out of this one.
+        # It was closed in another context, which could not remove it from this one.
         blocks = tuple(block for block in blocks if block.is_open)
         _in_use.set(blocks)
     return blocks[-1] if blocks else None
@@ -74,9 +79,10 @@ def _innermost() -> _Block | None:
 class use_backend:  # noqa: N801 - read as a statement, like contextlib's classes
     """Choose the backend for a block of code, in this thread and this asyncio task only.
 
-    Of several blocks the innermost that is still open decides, in whichever order they end. A
-    block in a generator is open while the generator waits in it, for the code that called
-    the generator too. A task that is started in a block keeps the choice for as long as it runs.
+    The innermost block that is still open decides, in whatever order blocks are closed. A block
+    in a generator stays open while the generator is suspended in it, and then also applies to
+    the code that called the generator. A task that is started in a block keeps the choice until
+    the task ends.
 
     One object may be entered several times, and in several threads at once.
 
@@ -106,7 +112,7 @@ class use_backend:  # noqa: N801 - read as a statement, like contextlib's classe
         else:
             self._choice = _handed_over(backend, _BY_BLOCK)
             self._key = _key(self._choice)
-        # A dict for its order: entries are added and taken out by several threads at once.
+        # A dict used as an ordered set, because several threads may add and remove entries.
         self._blocks: dict[_Block, None] = {}
 
     def __enter__(self) -> Backend:
@@ -133,22 +139,22 @@ class use_backend:  # noqa: N801 - read as a statement, like contextlib's classe
             if token is not None:
                 _in_use.reset(token)
         except ValueError:
-            # The block was entered in another context, where it has to end as well. A generator
-            # may be finalised anywhere.
+            # The block was entered in another context (a generator may be finalised in any
+            # context), so it is marked as closed for that context as well.
             block.is_open = False
-        # What `reset` brings back is what there was before, not what is still open.
+        # `reset` restores the blocks from before this one, some of which may be closed by now.
         _in_use.set(tuple(other for other in surrounding if other is not block))
 
 
 @left_alone
 def backends() -> tuple[BackendStatus, ...]:
-    """List every backend: whether it is installed, and how to get it where it is not.
+    """Return the status of every backend: whether it is installed, and how to install it.
 
-    Frameworks are looked up, not imported.
+    No framework is imported.
 
     Returns:
-        One `BackendStatus` for each backend, sorted by name; claims to a name that
-        is taken come last.
+        One `BackendStatus` for each backend, sorted by name. Backends whose name another
+        distribution provides (state ``"shadowed"``) come last.
 
     Example:
         >>> import polyrnn
@@ -160,14 +166,17 @@ def backends() -> tuple[BackendStatus, ...]:
 
 @left_alone
 def namespace(x: Any) -> ModuleType:
-    """Give the module in which a step finds the functions for a tensor.
+    """Return the module that has the functions for a tensor, such as ``tanh``.
+
+    A step function that takes its functions from this module runs on every backend.
 
     Args:
         x: A tensor of any framework that has a backend, or a Python number.
 
     Returns:
-        ``numpy``, ``torch``, ``jax.numpy``, ``polyrnn_tensorflow.functions``, or what
-        the backend of the tensor says. All have ``tanh``, ``exp``, ``matmul``, ``where``.
+        ``numpy``, ``torch``, ``jax.numpy``, ``polyrnn_tensorflow.functions``, or the
+        namespace of the backend that a plug-in provides. Each has ``tanh``, ``exp``,
+        ``matmul``, ``where`` and ``ones_like``.
 
     Raises:
         TypeError: If the type belongs to no framework that has a backend.
@@ -186,22 +195,26 @@ def namespace(x: Any) -> ModuleType:
                 f"got {type(x).__module__}.{type(x).__qualname__}"
             )
         name = NEUTRAL
-    return _choices[_load(name)]().backend.namespace
+    return _choices[_loaded_key(name)]().backend.namespace
 
 
 def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
-    """Choose the backend of a call by the first of argument, context, environment and tensors.
+    """Return the backend of a call.
+
+    The first of these that is given decides: the argument ``backend=``, the innermost block of
+    `use_backend`, the environment variable, the tensors that are passed. The default is numpy.
 
     Args:
         backend: The argument ``backend=`` of the call.
-        arguments: The arguments that may hold tensors, by name, in order.
+        arguments: The arguments that may hold tensors, by name, in the order in which they
+            are searched.
 
     Returns:
-        The backend, loaded, with what chose it.
+        The loaded backend and the reason for the choice.
     """
     if backend is not None and not isinstance(backend, str):
         return _handed_over(backend, _BY_ARGUMENT)
-    key = _say(backend)
+    key = _explicit_key(backend)
     if key is not None:
         return _choices[key]()
     found: str | None = None
@@ -209,37 +222,37 @@ def choose(backend: str | Backend | None, arguments: dict[str, Any]) -> Choice:
     for place, leaf in _leaves(arguments):
         name = registry.framework_of(type(leaf))
         if name is None:
-            if not isinstance(leaf, _NO_NESTS):
+            if not isinstance(leaf, _NEVER_NESTS):
                 unknown.append((place, leaf))
         elif name != found:
             if name != NEUTRAL:
-                return _found(name, place)
+                return _chosen_by_tensor(name, place)
             found = name
     for place, leaf in unknown:
-        choice = _within(place, leaf)
+        choice = _choice_within(place, leaf)
         if choice is not None:
             return choice
-    return _choices[_load(NEUTRAL)]()
+    return _choices[_loaded_key(NEUTRAL)]()
 
 
-_NO_NESTS = (*nests.NUMBER, str, bytes)
-"""Types that no framework takes apart, among those that no framework defines."""
+_NEVER_NESTS = (*nests.NUMBER, str, bytes)
+"""Types of Python that no framework registers as nests."""
 
 
-def _found(name: str, place: Callable[[], str]) -> Choice:
-    # The place is asked for by an error only: it takes long to say, and cannot always be traced.
-    backend = _choices[_load(name)]().backend
+def _chosen_by_tensor(name: str, place: Callable[[], str]) -> Choice:
+    # The place is computed for an error only: it is slow, and torch.compile cannot always trace it.
+    backend = _choices[_loaded_key(name)]().backend
     return Choice(backend, name, lambda: f"the {name} tensor {place()}")
 
 
-def _within(place: Callable[[], str], leaf: Any) -> Choice | None:
-    """Choose by a tensor in a nest that only a framework can take apart, if the leaf is one.
+def _choice_within(place: Callable[[], str], leaf: Any) -> Choice | None:
+    """Return the choice by a tensor within a leaf that only a framework can flatten, or None.
 
-    Its class is registered with the framework, as users of that framework do. Where other
-    tensors are passed beside it, they choose, and nobody is asked.
+    Such a leaf is an instance of a class that is registered with the framework, such as a
+    pytree node of JAX. It is looked into only where no tensor outside of it chooses a backend.
     """
     for taker in _imported():
-        backend = _choices[_load(taker)]().backend
+        backend = _choices[_loaded_key(taker)]().backend
         try:
             leaves, structure = backend.nests.flatten(leaf)
             is_leaf = len(leaves) == 1 and leaves[0] is leaf
@@ -250,7 +263,9 @@ def _within(place: Callable[[], str], leaf: Any) -> Choice | None:
         for position, part in enumerate(leaves):
             name = registry.framework_of(type(part))
             if name not in (None, NEUTRAL):
-                return _found(name, partial(_place_in, place, backend, structure, position))
+                return _chosen_by_tensor(
+                    name, partial(_place_in, place, backend, structure, position)
+                )
     return None
 
 
@@ -259,17 +274,17 @@ def _place_in(place: Callable[[], str], backend: Backend, structure: Any, positi
 
 
 _choices: dict[str, Callable[[], Choice]] = {}
-"""Weak references to the choices that somebody holds, by the keys that `_say` or `_load` answers.
+"""Weak references to choices, by the keys that `_explicit_key` and `_loaded_key` return.
 
-torch.compile traces neither imports nor context variables. It calls these two, keeps
-the key they answer, and finds the choice here, as an object that it can trace. Held is a
-choice by the registry that loaded a backend by its name, and by a block of `use_backend`.
+torch.compile can trace neither imports nor context variables. It calls these two functions
+while it traces, keeps the keys as constants, and finds the choice here as an object that it can
+trace. A choice is kept alive by the registry (backends chosen by name) or by a `use_backend`.
 """
 
 
 @constant_in_traces
-def _say(backend: str | None) -> str | None:
-    """Answer with the key of what is said outright; with `None` where nothing is."""
+def _explicit_key(backend: str | None) -> str | None:
+    """Return the key of the explicitly chosen backend, or None."""
     for function in before_calls:
         function()
     if backend is not None:
@@ -283,7 +298,12 @@ def _say(backend: str | None) -> str | None:
 
 @constant_in_traces
 def _named(name: str, way: str) -> str:
-    """Answer with the key of a backend that is said by its name, and the way in which it is."""
+    """Return the key of a backend that was chosen by name, loading it.
+
+    Args:
+        name: The name of the backend.
+        way: The template of the reason, such as `_BY_ARGUMENT`.
+    """
     known = registry.installed()
     if (name, way) not in known.choices:
         reason = way.format(name if way is _BY_ENVIRONMENT else repr(name))
@@ -297,26 +317,26 @@ def _named(name: str, way: str) -> str:
 
 
 @constant_in_traces
-def _load(name: str) -> str:
-    """Answer with the key of a backend that is not said but found."""
+def _loaded_key(name: str) -> str:
+    """Return the key of a backend that was not chosen explicitly, loading it."""
     known = registry.installed()
-    if (name, _BY_DEFAULT) not in known.choices:
-        choice = Choice(known.load(name), name, _BY_DEFAULT)
-        known.choices.setdefault((name, _BY_DEFAULT), (_key(choice), choice))
-    return known.choices[name, _BY_DEFAULT][0]
+    if (name, DEFAULT) not in known.choices:
+        choice = Choice(known.load(name), name, DEFAULT)
+        known.choices.setdefault((name, DEFAULT), (_key(choice), choice))
+    return known.choices[name, DEFAULT][0]
 
 
 @constant_in_traces
 def _imported() -> tuple[str, ...]:
-    """Name the backends, but for the neutral one, whose frameworks are imported already."""
+    """Return the names of the backends whose frameworks are imported, without the neutral one."""
     return tuple(name for name in registry.installed().imported() if name != NEUTRAL)
 
 
 def _key(choice: Choice) -> str:
-    """Enter a choice among `_choices` for as long as somebody holds it.
+    """Add a choice to `_choices` for as long as the choice is alive, and return its key.
 
-    Numbers are given out again, so that what was compiled with one backend serves for the
-    next of its class that is handed over in the same place.
+    The number in the key is reused once a choice is gone. So code that torch.compile compiled
+    with one backend object serves the next object of the same class in the same place.
     """
     number = 0
     while True:
@@ -328,9 +348,9 @@ def _key(choice: Choice) -> str:
 
 
 def standing_choice() -> tuple[str, str]:
-    """Tell which backend a call gets that says nothing and passes no tensors, and by what.
+    """Return the backend of a call without ``backend=`` and without tensors, and the reason.
 
-    Nothing is imported, so the name may be that of a backend that does not work.
+    Nothing is imported, so the backend of that name may be missing or broken.
     """
     block = _innermost()
     if block is not None:
@@ -342,7 +362,12 @@ def standing_choice() -> tuple[str, str]:
 
 
 def _handed_over(backend: Any, way: str) -> Choice:
-    """Return the choice of a backend that is said as an object, and the way in which it is."""
+    """Return the choice of a backend that was passed as an object.
+
+    Args:
+        backend: The object.
+        way: The template of the reason, such as `_BY_ARGUMENT`.
+    """
     if not isinstance(backend, Backend):
         raise TypeError(
             f"backend: expected a name or a polyrnn.Backend, got {type(backend).__qualname__}"
@@ -352,7 +377,7 @@ def _handed_over(backend: Any, way: str) -> Choice:
 
 
 def _framework(backend: Backend) -> str | None:
-    """Name the framework of a backend that was handed over as an object."""
+    """Return the name of the backend whose framework defines the tensors of a backend object."""
     kinds = backend.tensor_type
     for kind in kinds if isinstance(kinds, tuple) else (kinds,):
         name = registry.framework_of(kind)

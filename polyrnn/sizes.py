@@ -1,4 +1,4 @@
-"""The lengths of the time and batch axes, and what may be said of sizes that are not static."""
+"""The sizes of the time and batch axes, and comparisons of sizes that may not be static."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,13 @@ from polyrnn.nests import Nest
 
 
 class Sizes(NamedTuple):
-    """The lengths of the time and batch axes; `None` or symbolic where they are not static."""
+    """The sizes of the time and batch axes of a call.
+
+    Args:
+        time: The number of time steps; `None` or a symbolic dimension if it is not static.
+        batch: The number of samples; likewise.
+        time_major: Whether time is the first axis of the inputs and outputs of the call.
+    """
 
     time: Any
     batch: Any
@@ -15,7 +21,11 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, backend: Backend, inputs: Nest, time_major: bool) -> "Sizes":
-        """Return the sizes of the inputs, whose leaves have to agree."""
+        """Return the sizes of the inputs, and check that all leaves agree on them.
+
+        Raises:
+            ValueError: If a leaf has a rank below 3, if leaves disagree, or if there are no steps.
+        """
         xs, structure = inputs.leaves, inputs.structure
         axes = "(time, batch, ...)" if time_major else "(batch, time, ...)"
         sizes: list[Any] = [None, None]
@@ -47,20 +57,20 @@ class Sizes(NamedTuple):
         return cls(time, batch, time_major)
 
     def shape(self) -> tuple[Any, Any]:
-        """Return both in the order of the call's layout."""
+        """Return the two sizes in the order of the axes of the inputs."""
         return (self.time, self.batch) if self.time_major else (self.batch, self.time)
 
 
 def sizes_agree(one: Any, other: Any) -> bool:
-    """Return whether two sizes may be equal: those that are not plain integers may."""
+    """Return whether two sizes may be equal; a size that is not an integer matches any size."""
     return not (isinstance(one, int) and isinstance(other, int)) or one == other
 
 
 def same_size(length: Any, time: Any) -> bool:
-    """Return whether a length is the size of the time axis, reading no value out of a tensor."""
+    """Return whether a length is the size of the time axis, without reading tensor values."""
     import numpy
 
     if isinstance(length, int | numpy.integer) and not isinstance(length, bool):
         return isinstance(time, int) and int(length) == time
-    # Sizes that are symbolic have a type of their own in each framework that has them.
+    # A symbolic size equals only sizes of the same type, which is particular to the framework.
     return time is not None and type(length) is type(time) and bool(length == time)

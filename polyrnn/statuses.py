@@ -1,4 +1,4 @@
-"""What is known of each backend without importing its framework."""
+"""The status of each backend, found without importing its framework."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,18 +10,19 @@ from polyrnn.registry import Registry, distribution_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendStatus:
-    """What is known of one backend without importing its framework.
+    """The status of one backend, found without importing its framework.
 
     Args:
         name: The name of the backend.
-        state: ``"installed"``; ``"missing"`` where the framework is not installed;
-            ``"broken"`` where the plug-in or the framework cannot be imported;
-            ``"shadowed"`` where another distribution provides the name.
-        version: The version of the framework, where it is installed and says so.
-        distribution: The distribution that provides the backend.
-        install: The command that installs the framework.
-        problem: What is wrong, in a sentence; empty where nothing is. A backend may be installed
-            and have a problem: tensors that it claims are another backend's.
+        state: ``"installed"``; ``"missing"`` if the framework is not installed; ``"broken"`` if
+            importing the plug-in or the framework has failed; ``"shadowed"`` if another
+            distribution provides a backend of the same name.
+        version: The version of the framework, or `None` if it is unknown.
+        distribution: The name and version of the distribution that provides the backend.
+        install: The command that installs the framework; empty if the plug-in is broken or
+            shadowed.
+        problem: A sentence that says what is wrong; empty if nothing is. An installed backend has
+            a problem if modules that it claims belong to another backend.
 
     Example:
         >>> import polyrnn
@@ -38,12 +39,12 @@ class BackendStatus:
 
 
 def statuses(registry: Registry) -> tuple[BackendStatus, ...]:
-    """Return the status of every backend by name; claims to names that are taken come last.
+    """Return the status of every backend, sorted by name, with the shadowed ones last.
 
     Plug-in modules are imported, but no framework.
 
     Args:
-        registry: The backends.
+        registry: The registry of the backends.
     """
     found = [_status(registry, name) for name in registry.names()]
     for entry_point in registry.shadowed():
@@ -93,7 +94,7 @@ def _status(registry: Registry, name: str) -> BackendStatus:
 
 
 def _contested(registry: Registry, name: str) -> str:
-    """Return a sentence on the claims of a backend that are another's, if there are any."""
+    """Return a sentence about the modules of a backend that belong to others, or ``""``."""
     contested = registry.claims().contested.get(name, [])
     return "; ".join(
         f"the tensors of {module} choose the backend {owner!r} of "

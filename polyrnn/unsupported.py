@@ -1,4 +1,4 @@
-"""What is no tensor that a backend computes with: why, and what to pass instead."""
+"""Detects values that are not supported as tensors, and says what to pass instead."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from polyrnn import registry
 from polyrnn.marks import constant_in_traces
 
 NUMBER_KINDS = ("bool", "int", "uint", "float", "bfloat", "complex")
-"""How the names of those dtypes begin that hold numbers."""
+"""The prefixes of the names of numeric dtypes and bool."""
 
 
 def kind_of(value: Any) -> str:
-    """Name the type of a value for an error."""
+    """Return the name of the type of a value for an error."""
     kind = type(value)
     return (
         kind.__qualname__
@@ -20,21 +20,21 @@ def kind_of(value: Any) -> str:
 
 
 def is_array(value: Any) -> bool:
-    """Return whether a value of a type that NumPy defines is an array or a scalar."""
+    """Return whether a value is a NumPy array or a NumPy scalar."""
     import numpy
 
     return isinstance(value, (numpy.ndarray, numpy.generic))
 
 
 def holds_numbers(array: Any) -> bool:
-    """Return whether the dtype of a NumPy array is one of numbers or bool."""
-    # The name says the same in every byte order, and of a structured dtype only its size.
+    """Return whether the dtype of a NumPy array is numeric or bool."""
+    # The name does not depend on the byte order, and that of a structured dtype begins with "void".
     name: str = array.dtype.name
     return name.startswith(NUMBER_KINDS)
 
 
 def not_numbers(dtype: Any) -> str:
-    """Return what to say of a NumPy array that holds neither numbers nor bool."""
+    """Return the error message for a NumPy array that holds neither numbers nor bool."""
     if dtype.names:
         advice = "pass a dict of its fields, {name: x[name] for name in x.dtype.names}"
     elif dtype.kind in "mM":
@@ -45,14 +45,14 @@ def not_numbers(dtype: Any) -> str:
 
 
 def why_not_plain(array: Any) -> str | None:
-    """Return why a NumPy array is not computed with as it is, and what to pass instead.
+    """Return why a NumPy array is not accepted, and what to pass instead.
 
     Args:
-        array: An array of any type, or a scalar of NumPy.
+        array: An instance of `numpy.ndarray` or a NumPy scalar.
 
     Returns:
-        `None` for one of a type that means what its values say. Other subclasses of
-        `numpy.ndarray`, such as `numpy.memmap`, are taken as what they are.
+        The reason for a masked array or a `numpy.matrix`, else `None`. Other subclasses of
+        `numpy.ndarray`, such as `numpy.memmap`, are accepted.
     """
     import numpy
 
@@ -67,10 +67,10 @@ def why_not_plain(array: Any) -> str | None:
 
 
 def check_array(array: Any) -> None:
-    """Check that a NumPy array is plain and holds bool or numbers.
+    """Check that a NumPy array is of a supported type and holds bool or numbers.
 
     Raises:
-        TypeError: If it does not; says what to pass instead.
+        TypeError: If it is not; the message says what to pass instead.
     """
     reason = why_not_plain(array)
     if reason is None and not holds_numbers(array):
@@ -80,12 +80,12 @@ def check_array(array: Any) -> None:
 
 
 def is_symbolic(value: Any) -> bool:
-    """Return whether a value is a placeholder of Keras, which stands for no tensor of any kind."""
+    """Return whether a value is a symbolic tensor of Keras, which has no values."""
     return type(value).__name__ == "KerasTensor"
 
 
 def of_no_backend(value: Any) -> str:
-    """Return what to say of a value whose type no installed backend knows."""
+    """Return the error message for a value whose type no installed backend knows."""
     if isinstance(value, (list, tuple, dict)):
         return f"expected a tensor or a list of numbers, got {kind_of(value)}"
     kind = type(value)
@@ -98,7 +98,7 @@ def of_no_backend(value: Any) -> str:
 
 @constant_in_traces
 def _known_to_registry(module: str, name: str) -> tuple[str, str]:
-    """Return the names of all backends, and advice for a type of a library that has none."""
+    """Return the names of all backends, and advice for some types of other libraries."""
     advice = ""
     if module == "pandas":
         advice = "; pass x.to_numpy()"
@@ -110,6 +110,6 @@ def _known_to_registry(module: str, name: str) -> tuple[str, str]:
 
 
 def summary(error: BaseException) -> str:
-    """Return the type of an error and the first line of what it says."""
+    """Return the type of an error and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

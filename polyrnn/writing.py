@@ -1,6 +1,6 @@
-"""Finds steps that write into what they are given, and names what was written into.
+"""Detects steps that write into the tensors they are given, and names the tensor in an error.
 
-Who may write into what is said by `Backend.sharing`.
+`Backend.sharing` says which tensors a step may write into.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from polyrnn.reading import leaf_name
 
 
 def watching_constants(plan: Plan) -> Callable[[], None]:
-    """Return a function that checks that no step has written into a constant since.
+    """Return a function that checks that no constant was written into since this call.
 
     Args:
         plan: The plan of the call.
 
     Returns:
-        A function that raises a `ValueError` if a constant was written into; it is named.
+        A function that raises a `ValueError` naming the first constant that was written into.
     """
     counts, constants = _counts(plan), plan.constants.leaves
     before = counts(constants)
@@ -31,12 +31,12 @@ def watching_constants(plan: Plan) -> Callable[[], None]:
 
 
 def wrote_into(plan: Plan, called: str, before: list[Any] | None, tensors: Sequence[Tensor]) -> str:
-    """Return the message for the first of some tensors whose count of writes has changed.
+    """Return the error message for the first tensor whose count of writes has changed.
 
     Args:
         plan: The plan of the call.
         called: What the tensors are, ``"states"`` or ``"constants"``.
-        before: The counts before.
+        before: The counts of writes before the step.
         tensors: The tensors.
     """
     counted = enumerate(zip(before or [], _counts(plan)(tensors) or [], strict=True))
@@ -58,10 +58,9 @@ def _written(plan: Plan, called: str, structure: Any, position: int) -> str:
 
 
 def naming_constants(plan: Plan) -> Callable[..., Any]:
-    """Return the step function, with an error that names the constant it tried to write into.
+    """Return the step function, wrapped to name a constant that it tries to write into.
 
-    Where constants cannot be written into, the framework says only that something is
-    read-only.
+    The error that the framework raises for a read-only constant does not say which one it is.
 
     Args:
         plan: The plan of the call.
@@ -89,9 +88,10 @@ def _is_of_writing(error: ValueError) -> bool:
 
 
 def _written_constant(plan: Plan, x: Any, states: list[Any]) -> int | None:
-    """Return the position of the constant that a step tries to write into, if it is one.
+    """Return the position of the constant that a step tries to write into, or `None`.
 
-    The step is called again, with all constants copied but for one, and first with all.
+    To find it, the step is called again: first with copies of all constants, which shows whether
+    it writes into a constant at all, and then with copies of all constants but one at a time.
     """
     backend, (leaves, structure, _) = plan.backend, plan.constants
     unflatten = backend.nests.unflatten
@@ -106,7 +106,7 @@ def _written_constant(plan: Plan, x: Any, states: list[Any]) -> int | None:
             plan.step_function(x, [*of_walk, *unflatten(structure, trial)])
         except ValueError as error:
             return _is_of_writing(error)
-        except Exception:  # what else the step raises in a trial does not matter
+        except Exception:  # other errors in a trial do not matter
             return False
         return False
 

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from shelf import Shelf
+from fake_distributions import FakeDistributions
 
 from polyrnn import registry, selection
 
@@ -18,10 +18,10 @@ def no_backend_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    """Give a folder for fake distributions; polyrnn sees what is in it at its first call."""
-    shelf = Shelf(tmp_path)
+def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDistributions]:
+    """Yield an empty folder for fake distributions; polyrnn lists them at its first call."""
+    fakes = FakeDistributions(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(registry, "installed", cache(shelf.registry))
-    yield shelf
-    shelf.forget()
+    monkeypatch.setattr(registry, "installed", cache(fakes.registry))
+    yield fakes
+    fakes.forget()

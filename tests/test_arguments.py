@@ -1,4 +1,4 @@
-"""Every error about an argument: its type, its whole text, and the path of the leaf."""
+"""Test every error about an argument: its type, its full text, and the path of the leaf."""
 
 from collections import namedtuple
 from pathlib import Path
@@ -100,7 +100,7 @@ class TestInputs:
             inputs=(X, X[:1]),
         )
 
-    def test_agree_in_the_layout_that_is_said(self) -> None:
+    def test_agree_in_the_given_layout(self) -> None:
         refused(
             ValueError,
             "inputs[1]: expected time 2 as in inputs[0], got 1 in shape (1, 3, 4)",
@@ -139,7 +139,7 @@ class TestInputs:
             inputs={"a": value},
         )
 
-    def test_are_no_other_objects_of_numpy(self) -> None:
+    def test_are_not_other_numpy_objects(self) -> None:
         refused(
             TypeError,
             "inputs[0]: expected a tensor, got numpy.dtypes.Float32DType, which is none",
@@ -198,7 +198,7 @@ class TestStates:
             **masking,
         )
 
-    def test_have_any_shape_elsewhere(self) -> None:
+    def test_have_any_shape_without_a_mask(self) -> None:
         _, outputs, (count,) = polyrnn.rnn(lambda x, s: (x + s[0], [s[0] + 1]), X, [np.array(0)])
         assert (outputs[0, :, 0].tolist(), count) == ([1, 2, 3], 3)
 
@@ -216,7 +216,7 @@ class TestConstants:
             polyrnn.rnn(step, X, [H], constants=([[1.0], [1.0, 2.0]],))
 
     @pytest.mark.parametrize("constants", [H, [H], (H,)])
-    def test_what_is_no_sequence_is_one(self, constants: Any) -> None:
+    def test_a_bare_value_is_one_constant(self, constants: Any) -> None:
         def take(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
             state, constant = states
             assert np.shares_memory(constant, H)
@@ -225,7 +225,7 @@ class TestConstants:
 
         polyrnn.rnn(take, X, [H], constants=constants)
 
-    def test_are_handed_over_anew_each_step(self) -> None:
+    def test_are_passed_in_a_new_list_at_each_step(self) -> None:
         def spoil(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
             assert len(states) == 2
             states.clear()
@@ -247,7 +247,7 @@ class TestNeutralValues:
         assert last.tolist() == [[103.0], [213.0]]
         assert [state.tolist() for state in states] == [[[3.0], [13.0]]]
 
-    def test_lists_of_numbers_stand_in_nests(self) -> None:
+    def test_lists_of_numbers_may_be_in_nests(self) -> None:
         def add(x: dict[str, Any], states: list[Any]) -> tuple[Any, list[Any]]:
             assert states == []
             return x["a"] + x["b"][0], []
@@ -271,14 +271,14 @@ class TestBackendArgument:
             TypeError, f"backend: expected a name or a polyrnn.Backend, got {kind}", backend=value
         )
 
-    def test_is_for_keywords_only(self) -> None:
+    def test_is_keyword_only(self) -> None:
         rnn: Any = polyrnn.rnn
         with pytest.raises(TypeError, match="positional argument"):
             rnn(step, X, [H], False, None, None, False, None, False, False, True, "numpy")
 
 
 class Foreign:
-    """A tensor of a library that has no backend."""
+    """A tensor of a library without a backend."""
 
     def __array__(self, *arguments: Any, **keywords: Any) -> Any:
         return X
@@ -286,7 +286,7 @@ class Foreign:
 
 class TestForeignTensors:
     @pytest.mark.parametrize("argument", ["inputs", "mask", "input_length"])
-    def test_are_refused_without_a_choice_too(self, argument: str) -> None:
+    def test_are_errors_without_a_chosen_backend(self, argument: str) -> None:
         kind = f"{Foreign.__module__}.Foreign"
         refused(
             TypeError,
@@ -294,7 +294,7 @@ class TestForeignTensors:
             **{argument: Foreign()},
         )
 
-    def test_of_pandas_have_an_advice(self) -> None:
+    def test_of_pandas_say_what_to_pass_instead(self) -> None:
         frame = type("DataFrame", (Foreign,), {"__module__": "pandas.core.frame"})
         refused(
             TypeError,
@@ -315,7 +315,7 @@ class TestForeignTensors:
         with pytest.raises(TypeError, match=r"^output: expected a tensor, got .*Foreign, which no"):
             polyrnn.rnn(lambda x, states: (next(outputs), states), X, [H])
 
-    def test_why_a_conversion_failed_is_said(self) -> None:
+    def test_the_error_says_why_a_conversion_failed(self) -> None:
         class Failing(WrappedBackend):
             def convert(self, value: Any, like: Any = None) -> Any:
                 raise RuntimeError("there is no memory\nat all")
@@ -329,7 +329,7 @@ class TestForeignTensors:
 
 
 class TestArraysOfNumPy:
-    def test_may_be_of_a_class_that_changes_nothing(self, tmp_path: Path) -> None:
+    def test_may_be_of_a_plain_subclass(self, tmp_path: Path) -> None:
         class Named(np.ndarray):
             pass
 

@@ -1,10 +1,10 @@
-"""A plug-in or a framework that fails: what is said of it, and that no other is harmed."""
+"""Test the errors for a broken plug-in or framework, and that others are unaffected."""
 
 import importlib
 
 import numpy as np
 import pytest
-from shelf import BACKEND, PLUGIN, Shelf, status
+from fake_distributions import BACKEND, PLUGIN, FakeDistributions, status
 
 import polyrnn
 from polyrnn import registry
@@ -142,12 +142,12 @@ BROKEN_BACKENDS = {
 
 class TestBroken:
     @pytest.mark.parametrize("fault", BROKEN_PLUGINS)
-    def test_plugin(self, shelf: Shelf, fault: str) -> None:
+    def test_plugin(self, fakes: FakeDistributions, fault: str) -> None:
         source, summary = BROKEN_PLUGINS[fault]
-        shelf.framework("abacus", plugin=source)
-        shelf.framework("quipu")
-        registry = shelf.registry()
-        for _ in range(2):  # the error is the same when it is met again
+        fakes.framework("abacus", plugin=source)
+        fakes.framework("quipu")
+        registry = fakes.registry()
+        for _ in range(2):  # the second call raises the same error
             with pytest.raises(polyrnn.BackendBrokenError) as caught:
                 registry.load("abacus")
             assert str(caught.value).startswith(
@@ -155,18 +155,18 @@ class TestBroken:
                 f"'polyrnn_abacus' fails with {summary}"
             )
             assert isinstance(caught.value.__cause__, BaseException)
-        assert registry.load("quipu").tensor_type is type(shelf.tensor("quipu", 0))
+        assert registry.load("quipu").tensor_type is type(fakes.tensor("quipu", 0))
         assert {entry.name: entry.state for entry in statuses(registry)}["abacus"] == "broken"
         assert summary in status(registry, "abacus").problem
         assert registry.framework_of(np.ndarray) == "numpy"
-        assert registry.framework_of(type(shelf.tensor("quipu", 0))) == "quipu"
+        assert registry.framework_of(type(fakes.tensor("quipu", 0))) == "quipu"
 
     @pytest.mark.parametrize("fault", BROKEN_BACKENDS)
-    def test_backend(self, shelf: Shelf, fault: str) -> None:
+    def test_backend(self, fakes: FakeDistributions, fault: str) -> None:
         source, summary = BROKEN_BACKENDS[fault]
-        shelf.framework("abacus", backend=source)
-        shelf.framework("quipu")
-        registry = shelf.registry()
+        fakes.framework("abacus", backend=source)
+        fakes.framework("quipu")
+        registry = fakes.registry()
         assert status(registry, "abacus").state == "installed"
         with pytest.raises(polyrnn.BackendBrokenError) as caught:
             registry.load("abacus")
@@ -177,40 +177,40 @@ class TestBroken:
         assert isinstance(caught.value.__cause__, BaseException)
         assert status(registry, "abacus").state == "broken"
         assert summary in status(registry, "abacus").problem
-        assert registry.load("quipu").tensor_type is type(shelf.tensor("quipu", 0))
+        assert registry.load("quipu").tensor_type is type(fakes.tensor("quipu", 0))
 
     @pytest.mark.parametrize("where", ["plugin", "backend"])
-    def test_an_interrupt_is_that_of_the_user(self, shelf: Shelf, where: str) -> None:
-        shelf.framework("abacus", **{where: "raise KeyboardInterrupt"})
-        registry = shelf.registry()
+    def test_a_keyboard_interrupt_is_not_caught(self, fakes: FakeDistributions, where: str) -> None:
+        fakes.framework("abacus", **{where: "raise KeyboardInterrupt"})
+        registry = fakes.registry()
         with pytest.raises(KeyboardInterrupt):
             registry.load("abacus")
-        shelf.forget()
-        shelf.write("polyrnn_abacus", PLUGIN.replace("{name}", "abacus"))
-        shelf.write("polyrnn_abacus_backend", BACKEND.replace("{name}", "abacus"))
+        fakes.forget()
+        fakes.write("polyrnn_abacus", PLUGIN.replace("{name}", "abacus"))
+        fakes.write("polyrnn_abacus_backend", BACKEND.replace("{name}", "abacus"))
         importlib.invalidate_caches()
-        assert registry.load("abacus").tensor_type is type(shelf.tensor("abacus", 0))
+        assert registry.load("abacus").tensor_type is type(fakes.tensor("abacus", 0))
 
-    def test_framework_that_fails_inside(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework="import beads")
+    def test_framework_that_fails_inside(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", framework="import beads")
         with pytest.raises(polyrnn.BackendBrokenError, match="No module named 'beads'") as caught:
-            shelf.registry().load("abacus")
+            fakes.registry().load("abacus")
         assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
-    def test_one_repaired_loads(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", backend="1 / 0")
-        registry = shelf.registry()
+    def test_a_repaired_plugin_loads(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", backend="1 / 0")
+        registry = fakes.registry()
         with pytest.raises(polyrnn.BackendBrokenError):
             registry.load("abacus")
-        shelf.write(
+        fakes.write(
             "polyrnn_abacus_backend", "from wrapped import WrappedBackend as FakeBackend  # mended"
         )
-        shelf.registry()
+        fakes.registry()
         registry.load("abacus")
         assert status(registry, "abacus").state == "installed"
 
-    def test_shows_in_the_listing_of_all(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", plugin="1 / 0")
+    def test_is_listed(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", plugin="1 / 0")
         assert next((entry.name, entry.state) for entry in polyrnn.backends()) == (
             "abacus",
             "broken",
@@ -219,34 +219,34 @@ class TestBroken:
 
 class TestHarmless:
     @pytest.mark.parametrize("fault", BROKEN_PLUGINS)
-    def test_plain_calls_run(self, shelf: Shelf, fault: str) -> None:
-        shelf.framework("abacus", plugin=BROKEN_PLUGINS[fault][0])
+    def test_plain_calls_run(self, fakes: FakeDistributions, fault: str) -> None:
+        fakes.framework("abacus", plugin=BROKEN_PLUGINS[fault][0])
         output = polyrnn.rnn(lambda x, states: (x, []), np.ones((1, 2, 3)), [])[1]
         assert type(output) is np.ndarray
 
     @pytest.mark.parametrize("flatten", ["raise RuntimeError", "return None", "return [], None"])
-    def test_one_that_takes_no_nest_apart(self, shelf: Shelf, flatten: str) -> None:
+    def test_one_that_takes_no_nest_apart(self, fakes: FakeDistributions, flatten: str) -> None:
         backend = BACKEND + f"    def flatten(self, tree): {flatten}\n"
-        shelf.framework("abacus", backend=backend)
-        shelf.tensor("abacus", 1)
+        fakes.framework("abacus", backend=backend)
+        fakes.tensor("abacus", 1)
 
         assert "abacus" in registry.installed().imported()
         arguments = {"inputs": np.ones((1, 2, 3)), "initial_states": [object()]}
         assert choose(None, arguments).name == "numpy"
 
-    def test_metadata_that_are_gone(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        (shelf.folder / "polyrnn_abacus-1.0.dist-info" / "METADATA").unlink()
-        assert status(shelf.registry(), "abacus").distribution == "an unnamed distribution"
+    def test_metadata_that_are_gone(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
+        (fakes.folder / "polyrnn_abacus-1.0.dist-info" / "METADATA").unlink()
+        assert status(fakes.registry(), "abacus").distribution == "an unnamed distribution"
         assert polyrnn.rnn(lambda x, states: (x, []), np.ones((1, 2, 3)), [])[1].shape == (1, 2, 3)
 
-    def test_one_repaired_has_its_tensors(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", plugin="raise SystemExit")
-        registry = shelf.registry()
-        kind = type(shelf.tensor("abacus", 0))
+    def test_one_repaired_has_its_tensors(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", plugin="raise SystemExit")
+        registry = fakes.registry()
+        kind = type(fakes.tensor("abacus", 0))
         assert registry.framework_of(kind) != "abacus"
-        shelf.write("polyrnn_abacus", "# mended" + PLUGIN.replace("{name}", "abacus"))
-        shelf.registry()
+        fakes.write("polyrnn_abacus", "# mended" + PLUGIN.replace("{name}", "abacus"))
+        fakes.registry()
         registry.load("abacus")
         assert registry.framework_of(kind) == "abacus"
         assert status(registry, "abacus").state == "installed"

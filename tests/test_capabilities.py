@@ -1,4 +1,4 @@
-"""What a backend declares it cannot do: left out, reported, and an error where it is not so."""
+"""Test that declared limitations are left out and reported, and that wrong ones are errors."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Account:
-    """Notes what a run of the suite does; a plug-in of that run."""
+    """A pytest plug-in that records the outcome of a run of the suite."""
 
     def __init__(self) -> None:
         self.passed: list[str] = []
@@ -30,7 +30,7 @@ class Account:
         self.run = session.config.stash[RUN]
 
     def left_out(self, capability: str) -> int:
-        """Count what was left out for one capability; 0 where nothing is counted."""
+        """Return how many cases were left out for a capability."""
         assert self.run is not None
         (count,) = (
             count
@@ -49,7 +49,7 @@ def try_out(harness: str, *modules: str, backend: str = "numpy") -> Account:
             *("-p", "polyrnn_conformance.plugin", "--polyrnn-backend", backend),
             *("--polyrnn-harness", f"harnesses:{harness}"),
             *("-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal"),
-            # Modules that this run has imported already are not imported anew.
+            # Modules that this process has already imported are not imported again.
             *("-p", "no:warnings"),
         ],
         plugins=[account],
@@ -90,7 +90,7 @@ class TestLeftOut:
 
 
 class TestClaims:
-    """An expected failure that passes is an error, and so is a promise that is not kept."""
+    """A declared limitation that does not exist is an error, and so is one not declared."""
 
     @pytest.mark.parametrize(
         ("harness", "test"),
@@ -105,7 +105,7 @@ class TestClaims:
             ("Speechless", "test_limitations_are_declared_in_sentences"),
         ],
     )
-    def test_a_wrong_one_is_an_error_and_the_others_stand(self, harness: str, test: str) -> None:
+    def test_a_wrong_declaration_is_an_error_and_others_pass(self, harness: str, test: str) -> None:
         account = try_out(harness, "test_limitations")
         assert account.failed == [test]
         assert len(account.passed) == 4

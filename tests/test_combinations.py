@@ -1,4 +1,4 @@
-"""The combinations that the suite tries are all that there are, by another count."""
+"""Test that the rows of the suite cover all combinations, by an independent count."""
 
 from itertools import combinations, product
 from typing import Any
@@ -40,7 +40,7 @@ def test_the_rows_are_always_the_same() -> None:
     assert len(covering_rows(*arguments)) == 6
 
 
-def test_levels_that_go_with_nothing_are_refused() -> None:
+def test_levels_excluded_by_all_others_are_an_error() -> None:
     excluded = [(("a", "x"), ("b", "x")), (("a", "x"), ("b", "y"))]
     with pytest.raises(ValueError, match="no level of factor 1 goes with"):
         covering_rows({"a": "xy", "b": "xy", "c": "xy"}, 1, excluded)
@@ -55,12 +55,12 @@ def test_without_unrolling_nothing_is_unrolled() -> None:
     assert all(row["unroll"] == "no" for row in rows_of(DTYPES, 2, unrolls=False))
 
 
-def test_a_harness_that_names_no_block_is_tried_past_the_usual_ones() -> None:
+def test_without_block_sizes_the_usual_ones_are_tested() -> None:
     harness = Harness(None)  # type: ignore[arg-type]
     assert {size + 1 for size in USUAL_SIZES} <= set(lengths_of_time(harness, "eager"))
 
 
-def test_a_traced_mode_is_tried_past_its_own_blocks_alone() -> None:
+def test_a_traced_mode_is_tested_with_its_own_block_sizes_only() -> None:
     class Traced(Harness):
         modes = ("eager", "compiled")
         block_sizes = {"compiled": (8,)}  # noqa: RUF012 - as a plug-in would write it

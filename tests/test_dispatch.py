@@ -1,4 +1,4 @@
-"""What the front end asks of a backend: which methods, with what, how often, and no more."""
+"""Test which methods of a backend the front end calls, how often, and with which arguments."""
 
 from collections import Counter
 from itertools import product
@@ -28,7 +28,7 @@ def accumulate(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
 
 
 def call(backend: RecordingBackend, step: Any = accumulate, **options: Any) -> Any:
-    """Call `rnn` with tensors of the backend; an option that is an array becomes one."""
+    """Call `rnn` with tensors of the backend; options that are arrays are converted, too."""
     length = options.pop("length", TIME)
     shape = (length, BATCH) if options.get("time_major") else (BATCH, length)
     arguments: Any = {
@@ -43,7 +43,7 @@ def call(backend: RecordingBackend, step: Any = accumulate, **options: Any) -> A
 
 
 def computing(backend: RecordingBackend) -> list[str]:
-    """Name the methods called outside the loop and in it, but for nests and indexing."""
+    """Return the names of the methods that were called, without nests and indexing."""
     ignored = ("flatten", "index", "body", "returned")
     return [recorded.method for recorded in backend.calls if recorded.method not in ignored]
 
@@ -71,7 +71,7 @@ class TestPlainCall:
         assert (reverse, unroll) == (False, False)
 
     @pytest.mark.parametrize(("reverse", "unroll"), list(product([False, True], repeat=2)))
-    def test_direction_and_unrolling_are_the_loops_affair(
+    def test_direction_and_unrolling_are_passed_to_the_loop(
         self, backend: RecordingBackend, reverse: bool, unroll: bool
     ) -> None:
         call(backend, go_backwards=reverse, unroll=unroll)
@@ -84,7 +84,7 @@ class TestPlainCall:
         returned = [recorded.arguments for recorded in backend.called("returned")]
         assert returned == [(([(BATCH, DEPTH)], None), [(BATCH, DEPTH)])] * TIME
 
-    def test_the_last_output_alone_is_carried_and_nothing_is_stacked(
+    def test_a_single_last_output_is_carried_and_nothing_is_stacked(
         self, backend: RecordingBackend
     ) -> None:
         _, outputs, _ = call(backend, return_all_outputs=False)
@@ -118,7 +118,7 @@ class TestMaskedCall:
         assert asked.arguments == ((BATCH,), (TIME, BATCH, DEPTH))
         assert not backend.called("nonzero")
 
-    def test_a_length_that_masks_nothing_costs_nothing(self, backend: RecordingBackend) -> None:
+    def test_a_length_that_masks_nothing_adds_no_calls(self, backend: RecordingBackend) -> None:
         call(backend, input_length=TIME)
         assert computing(backend) == ["transpose", "loop", "transpose"]
 
@@ -179,13 +179,13 @@ class TestMaskedCall:
         states_of_step = expected + expected
         assert in_steps == [states_of_step + first] + [states_of_step + held] * (TIME - 1)
 
-    def test_what_is_held_starts_as_none(self, backend: RecordingBackend) -> None:
+    def test_the_held_output_starts_as_none(self, backend: RecordingBackend) -> None:
         call(backend, mask=MASK)
         carries = [recorded.arguments[0] for recorded in backend.called("body")]
         state = [(BATCH, DEPTH)]
         assert carries == [(state, None)] + [(state, [(BATCH, DEPTH)])] * (TIME - 1)
 
-    def test_outputs_are_filled_once_after_the_loop_where_a_backend_can(self) -> None:
+    def test_outputs_are_filled_once_after_the_loop_if_the_backend_can(self) -> None:
         backend = RecordingBackend(fills=True)
         call(backend, mask=MASK, go_backwards=True)
         plain = (BATCH,)
@@ -222,7 +222,7 @@ class TestMaskedCall:
         )
         assert not backend.called("flip")
 
-    def test_only_zeroed_outputs_of_a_walk_backwards_turn_the_mask_round(
+    def test_the_mask_is_reversed_only_for_zeroed_outputs_backwards(
         self, backend: RecordingBackend
     ) -> None:
         call(backend, mask=MASK, go_backwards=True)
@@ -232,14 +232,16 @@ class TestMaskedCall:
 
 
 class TestSteps:
-    def test_where_nothing_is_nested_only_the_first_step_is_taken_apart(
+    def test_flat_results_are_flattened_at_the_first_step_only(
         self, backend: RecordingBackend
     ) -> None:
         call(backend, mask=MASK, length=TIME)
         flattened = [_count(step, "flatten") for step in _steps(backend)]
         assert flattened == [1] + [0] * (TIME - 1)
 
-    def test_a_nested_output_is_taken_apart_once_each_step(self, backend: RecordingBackend) -> None:
+    def test_a_nested_output_is_flattened_once_at_each_step(
+        self, backend: RecordingBackend
+    ) -> None:
         def step(x: Tensor, states: list[Any]) -> tuple[Any, list[Any]]:
             return {"a": x}, states
 
@@ -265,7 +267,7 @@ class TestContract:
     @pytest.mark.parametrize(
         ("reverse", "zero", "everything", "time_major"), list(product([False, True], repeat=4))
     )
-    def test_no_call_asks_more_of_a_tensor_and_all_agree_with_numpy(
+    def test_no_call_uses_more_of_a_tensor_and_all_agree_with_numpy(
         self, masking: str, reverse: bool, zero: bool, everything: bool, time_major: bool
     ) -> None:
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -310,7 +312,7 @@ class TestContract:
         [bool, len, list, str, np.asarray, lambda x: x + x, lambda x: x.ndim, lambda x: x[0]],
         ids=["bool", "len", "list", "str", "asarray", "add", "ndim", "index"],
     )
-    def test_the_tensors_of_these_tests_refuse_more(
+    def test_the_tensors_of_these_tests_allow_no_more(
         self, backend: RecordingBackend, more: Any
     ) -> None:
         with pytest.raises(OutsideTheContractError):
@@ -318,7 +320,7 @@ class TestContract:
 
 
 def _steps(backend: RecordingBackend) -> list[list[Any]]:
-    """Split the calls made in the loop by steps."""
+    """Return the calls made in the loop, grouped by steps."""
     steps: list[list[Any]] = []
     inside = False
     for recorded in backend.calls:

@@ -1,4 +1,4 @@
-"""Whatever is passed, a call ends well or in one of the errors that it documents."""
+"""Test that a call with any values either works or raises a documented error."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,18 +50,18 @@ X = np.ones((2, 3, 4), np.float32)
 H = np.zeros((2, 4), np.float32)
 GOOD: dict[str, Any] = {"inputs": X, "initial_states": [H], "backend": "numpy"}
 
-quietly = pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # numbers overflow as they may
+quietly = pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # overflows are expected
 thoroughly = settings(max_examples=100, derandomize=True, deadline=None)
 
 
 def call(step: Any, **arguments: Any) -> None:
-    """Call `rnn`; let no error pass but those that are documented, with words in them."""
+    """Call `rnn`; allow only documented errors, and only with a text."""
     error = failure(lambda: polyrnn.rnn(step, **(GOOD | arguments)))
     assert error is None or str(error)
 
 
 def failure(call: Callable[[], Any]) -> Exception | None:
-    """Give the documented error in which a call ends, if it does."""
+    """Return the documented error that a call raises, or `None`."""
     try:
         call()
     except DOCUMENTED as error:
@@ -101,7 +101,7 @@ def test_one_argument(argument: str, value: Any) -> None:
 @given(value=GARBAGE)
 def test_the_step_function(value: Any) -> None:
     error = failure(lambda: polyrnn.rnn(value, **GOOD))
-    # What is callable may say its own word about what it is called with.
+    # A callable may raise its own errors for its arguments.
     assert callable(value) or str(error).startswith("step_function: expected a callable, got ")
 
 

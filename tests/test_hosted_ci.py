@@ -1,4 +1,4 @@
-"""The hosted checks run every environment of tox."""
+"""Test that the hosted CI runs every environment of tox."""
 
 import re
 from configparser import RawConfigParser

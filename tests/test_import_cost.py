@@ -1,4 +1,4 @@
-"""What an import costs: no framework that nobody asked for, and little time."""
+"""Test that importing polyrnn is fast and imports no framework."""
 
 import json
 import subprocess
@@ -24,9 +24,9 @@ print(json.dumps([1000 * seconds, sorted(sys.modules)]))
 
 
 def run(statement: str) -> tuple[float, set[str]]:
-    """Run a statement in a fresh interpreter; give its milliseconds and what is imported.
+    """Run a statement in a new interpreter; return its milliseconds and the imported modules.
 
-    The milliseconds are those of the processor: what else the machine does is left out.
+    The milliseconds are CPU time, which other processes on the machine do not affect.
     """
     command = [sys.executable, "-I", "-c", PROGRAM.format(statement=statement)]
     answer: Any = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -42,14 +42,14 @@ def test_no_framework_is_imported_before_it_is_chosen(statement: str) -> None:
 
 
 def test_the_import_is_quick() -> None:
-    # The least of several: chance can only add to it.
+    # The minimum of several runs, because disturbances only add time.
     assert min(run("import polyrnn")[0] for _ in range(MEASUREMENTS)) < MILLISECONDS
 
 
 @pytest.mark.parametrize("name", INSTALLED)
 def test_choosing_a_backend_imports_no_other_framework(name: str) -> None:
     _, modules = run(f"import polyrnn; polyrnn.use_backend({name!r})")
-    # Frameworks import numpy, and tensorflow imports jax where it finds it.
+    # Frameworks import numpy, and tensorflow imports jax if it is installed.
     _, brought = run(f"import {name}")
     assert modules & FRAMEWORKS == brought & FRAMEWORKS
     assert f"polyrnn_{name}.backend" in modules

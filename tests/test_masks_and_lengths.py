@@ -1,4 +1,4 @@
-"""Every error about a mask and about lengths, and what lengths mean."""
+"""Test every error about masks and lengths, and the meaning of lengths."""
 
 from typing import Any
 
@@ -98,7 +98,7 @@ class TestLengths:
             input_length=kind(length),
         )
 
-    def test_one_beyond_every_integer_type_is_out_of_range_too(self) -> None:
+    def test_a_number_beyond_every_integer_type_is_out_of_range(self) -> None:
         refused(ValueError, f"input_length: expected 1 to 3, got {2**70}", input_length=2**70)
 
     @pytest.mark.parametrize(("length", "position"), [(-1, 0), (TIME + 1, 1)])
@@ -197,8 +197,8 @@ class TestLengths:
         with pytest.raises(ValueError, match=r"^input_length: expected lists of equal length$"):
             polyrnn.rnn(step, X, [H], input_length=[[1], [1, 2]])
 
-    def test_the_whole_time_axis_masks_nothing(self) -> None:
-        state = np.array(7)  # of a shape that no mask can hold still
+    def test_a_length_of_all_time_steps_masks_nothing(self) -> None:
+        state = np.array(7)  # a shape that cannot be masked
         *_, (kept,) = polyrnn.rnn(lambda x, s: (x, s), X, [state], input_length=TIME)
         assert kept == 7
 
@@ -208,7 +208,7 @@ class TestLengths:
             [2, 0],
             (2, 0),
             np.array([2, 0], np.uint8),
-            [np.uint64(2), np.int64(0)],  # NumPy makes floats of the two
+            [np.uint64(2), np.int64(0)],  # NumPy would promote the two to float
             np.array([2, 0]).astype(ml_dtypes.uint4),
         ],
     )
@@ -220,7 +220,7 @@ class TestLengths:
         np.testing.assert_array_equal(by_length[2][0], by_mask[2][0])
         assert by_length[2][0][:, 0].tolist() == [2, 0]
 
-    def test_are_not_looked_at_beside_a_mask(self) -> None:
+    def test_are_ignored_with_a_mask(self) -> None:
         mask = np.array([[True, False, True], [True, True, False]])
         alone = polyrnn.rnn(lambda x, s: (x, [s[0] + x]), X, [H], mask=mask)
         both = polyrnn.rnn(

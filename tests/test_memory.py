@@ -1,4 +1,4 @@
-"""Calls on numpy leave nothing behind."""
+"""Test that calls on numpy do not leak memory."""
 
 from functools import partial
 from typing import Any
@@ -22,14 +22,14 @@ def test_what_a_step_closes_over_is_freed(way: dict[str, Any], fails: bool) -> N
 
 @pytest.mark.parametrize("fails", [False, True])
 @ways
-def test_thousands_of_calls_leave_nothing_behind(way: dict[str, Any], fails: bool) -> None:
+def test_thousands_of_calls_do_not_leak(way: dict[str, Any], fails: bool) -> None:
     call = partial(walk, np.asarray, np.ones(3, np.float32), fails=fails, **way)
     objects, megabytes = growth_of(call, 3000)
     assert objects < 300
     assert megabytes < 3
 
 
-def test_a_leak_is_seen() -> None:
+def test_a_leak_is_detected() -> None:
     kept: list[Any] = []
 
     def leaking(weight: Any) -> None:

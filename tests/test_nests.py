@@ -1,4 +1,4 @@
-"""Nests of inputs, states, constants and outputs: taken apart and put together as they were."""
+"""Test that nests of inputs, states, constants and outputs keep their structure."""
 
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass, fields
@@ -57,7 +57,7 @@ nest = pytest.mark.parametrize("make", NESTS.values(), ids=NESTS)
 
 
 def same(one: Any, other: Any) -> None:
-    """Expect equal arrays in the same containers, entries of dicts in the same order."""
+    """Assert equal arrays in the same containers, with dict entries in the same order."""
     assert type(one) is type(other)
     if isinstance(one, dict):
         assert list(one) == list(other)
@@ -158,7 +158,7 @@ def test_states_keep_their_containers() -> None:
 
 
 @pytest.mark.parametrize("state", [H, {"h": H}, Pair(H, G), [H], (H, G), (), Registered(H, G)])
-def test_one_state_may_come_back_bare(state: Any) -> None:
+def test_a_single_state_may_be_returned_bare(state: Any) -> None:
     same(polyrnn.rnn(lambda x, s: (x, s[0]), X, [state])[2], [state])
     same(polyrnn.rnn(lambda x, s: (x, [s[0]]), X, [state])[2], [state])
     same(polyrnn.rnn(lambda x, s: (x, (s[0],)), X, [state])[2], [state])
@@ -167,7 +167,7 @@ def test_one_state_may_come_back_bare(state: Any) -> None:
 @pytest.mark.parametrize("output", [None, (), {}, [None, ()]])
 @pytest.mark.parametrize("everything", [False, True])
 @pytest.mark.parametrize("mask", [None, np.ones((2, 3))])
-def test_a_step_may_put_out_nothing(output: Any, everything: bool, mask: Any) -> None:
+def test_a_step_may_have_an_empty_output(output: Any, everything: bool, mask: Any) -> None:
     last, outputs, (total,) = polyrnn.rnn(
         lambda x, s: (output, [s[0] + x]), X, [H], mask=mask, return_all_outputs=everything
     )
@@ -176,7 +176,7 @@ def test_a_step_may_put_out_nothing(output: Any, everything: bool, mask: Any) ->
     np.testing.assert_array_equal(total, X.sum(axis=1))
 
 
-def test_what_only_another_namespace_takes_apart_is_a_leaf() -> None:
+def test_a_class_registered_in_another_namespace_is_a_leaf() -> None:
     @dataclass
     class Foreign:
         array: Any
@@ -213,5 +213,5 @@ def test_paths_are_the_expressions_that_reach_the_leaves() -> None:
         (1, False),
     ],
 )
-def test_a_list_of_numbers_is_a_tensor_written_out(value: Any, is_one: bool) -> None:
+def test_a_list_of_numbers_is_a_tensor(value: Any, is_one: bool) -> None:
     assert nests.is_number_list(value) is is_one

@@ -1,4 +1,4 @@
-"""What the installed distribution says of itself."""
+"""Test the metadata of the installed distribution."""
 
 from importlib import metadata
 from importlib.resources import files
@@ -21,7 +21,7 @@ FRAMEWORKS = {"tensorflow", "torch", "jax"}
 
 
 def requirements(extra: str | None = None) -> set[str]:
-    """Name what the distribution requires, or what an extra adds to it."""
+    """Return the names of the requirements of the distribution, or of one of its extras."""
     parsed = [Requirement(line) for line in metadata.requires("polyrnn") or ()]
     if extra is None:
         return {each.name for each in parsed if each.marker is None}
@@ -53,7 +53,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert metadata.version("polyrnn") == polyrnn.__version__
 
 
-def test_it_says_who_made_it_and_where_it_is() -> None:
+def test_the_metadata_have_authors_and_links() -> None:
     described = metadata.metadata("polyrnn")
     assert described["Author"] == "The polyrnn authors"
     labels = {url.partition(", ")[0] for url in described.get_all("Project-URL") or []}
@@ -70,7 +70,7 @@ def test_backends_register_by_entry_points_of_their_names() -> None:
 
 
 def test_no_plugin_of_pytest_is_registered() -> None:
-    # It would run in every test session of everybody who has polyrnn installed.
+    # It would be loaded in every test session of every environment with polyrnn.
     groups = metadata.distribution("polyrnn").entry_points.groups
     assert "pytest11" not in groups
 

@@ -1,4 +1,4 @@
-"""What the pages for users, plug-in authors and contributors say is so."""
+"""Test that facts in the policy and in CONTRIBUTING.md are true."""
 
 import dataclasses
 import re
@@ -24,8 +24,8 @@ def test_the_contract_has_the_minor_version_of_polyrnn() -> None:
     assert f'"polyrnn>={major}.{minor},<{major}.{minor + 1}"' in text
 
 
-def test_the_contract_asks_no_more_of_a_backend_than_its_version_says() -> None:
-    # Another abstract method breaks every plug-in: it takes a new version of the contract.
+def test_the_abstract_methods_are_those_of_the_contract_version() -> None:
+    # A new abstract method breaks every plug-in, so it needs a new version of the contract.
     assert polyrnn.__version__.startswith("0.2.")
     assert polyrnn.Backend.__abstractmethods__ <= {
         *("transpose", "select", "loop"),
@@ -36,7 +36,7 @@ def test_the_contract_asks_no_more_of_a_backend_than_its_version_says() -> None:
     assert required <= {"name", "modules", "implementation", "install"}
 
 
-def test_what_contributors_are_told_of_is_there() -> None:
+def test_paths_in_contributing_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     named = re.findall(r"`([\w.-]+/[\w./-]*|[A-Z]+\.md|\w+\.(?:toml|ini))`", text)
     assert len(named) > 15

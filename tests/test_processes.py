@@ -1,4 +1,4 @@
-"""Processes that are started by fork or spawn: what they choose, and what they can import."""
+"""Test choosing and importing backends in processes started by fork or spawn."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shelf import BACKEND, FRAMEWORK, PLUGIN, Shelf
+from fake_distributions import BACKEND, FRAMEWORK, PLUGIN, FakeDistributions
 
 PROGRAM = """\
 import multiprocessing
@@ -51,7 +51,7 @@ def test_a_child_computes(method: str, reason: str, tmp_path: Path) -> None:
     program.write_text(PROGRAM)
     done = subprocess.run(
         [sys.executable, "-W", "error", str(program), method],
-        # A forked child gets no threads of NumPy's, so that there must not be any.
+        # NumPy must not use threads, because a forked child does not inherit them.
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -140,12 +140,12 @@ raise SystemExit(os.waitstatus_to_exitcode(status))
 """
 
 
-def run_program(source: str, shelf: Shelf) -> None:
-    """Run a program that finds what is on a shelf, and expect it to end well and soon."""
-    program = shelf.folder / "program.py"
+def run_program(source: str, fakes: FakeDistributions) -> None:
+    """Run a program that can import the fake distributions; it has to succeed in time."""
+    program = fakes.folder / "program.py"
     program.write_text(source)
     done = subprocess.run(
-        # That fork and threads go badly together is what the tests are about.
+        # Python warns of a fork in a process with threads, which these tests do on purpose.
         [*(sys.executable, "-W", "error"), *("-W", "ignore:This process"), str(program)],
         env={
             **os.environ,
@@ -166,20 +166,20 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="The platform ha
 
 @needs_fork
 @pytest.mark.parametrize("blocked", ["plugin", "backend", "framework"])
-def test_a_child_imports_what_a_thread_that_it_lacks_was_importing(
-    blocked: str, shelf: Shelf
+def test_a_forked_child_can_import_what_another_thread_was_importing(
+    blocked: str, fakes: FakeDistributions
 ) -> None:
     sources = {"plugin": PLUGIN, "backend": BACKEND, "framework": FRAMEWORK}
     sources[blocked] = f"import gate\ngate.pass_through()\n{sources[blocked]}"
-    shelf.write("gate", GATE)
-    shelf.framework("abacus", **sources)
-    shelf.framework("quipu")
-    run_program(FORKED_WHILE_IMPORTING, shelf)
+    fakes.write("gate", GATE)
+    fakes.framework("abacus", **sources)
+    fakes.framework("quipu")
+    run_program(FORKED_WHILE_IMPORTING, fakes)
 
 
 @needs_fork
-def test_an_import_that_forks_goes_on_in_both_processes(shelf: Shelf) -> None:
+def test_an_import_that_forks_continues_in_both_processes(fakes: FakeDistributions) -> None:
     forking = "import os\npid = os.fork()\nchild = pid == 0\n"
-    shelf.framework("abacus", framework=forking + FRAMEWORK)
-    shelf.framework("quipu")
-    run_program(FORKED_BY_AN_IMPORT, shelf)
+    fakes.framework("abacus", framework=forking + FRAMEWORK)
+    fakes.framework("quipu")
+    run_program(FORKED_BY_AN_IMPORT, fakes)

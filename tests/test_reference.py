@@ -1,4 +1,4 @@
-"""The reference of the conformance suite, against results worked out by hand."""
+"""Test the reference of the conformance suite against results computed by hand."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def test_a_plain_walk() -> None:
     assert outputs_of() == ([106, 160], [[101, 103, 106], [110, 130, 160]], [106, 160])
 
 
-def test_backwards_the_outputs_stand_in_the_order_of_the_walk() -> None:
+def test_backwards_the_outputs_are_in_the_order_of_the_loop() -> None:
     expected = ([106, 160], [[103, 105, 106], [130, 150, 160]], [106, 160])
     assert outputs_of(go_backwards=True) == expected
 
@@ -37,7 +37,7 @@ def test_a_masked_step_repeats_the_output_and_starts_at_zeros() -> None:
     assert outputs_of(mask=MASK) == ([104, 120], [[101, 101, 104], [0, 120, 120]], [104, 120])
 
 
-def test_a_masked_step_puts_out_zeros_where_asked() -> None:
+def test_zero_output_for_mask() -> None:
     expected = ([104, 0], [[101, 0, 104], [0, 120, 0]], [104, 120])
     assert outputs_of(mask=MASK, zero_output_for_mask=True) == expected
 
@@ -54,11 +54,11 @@ def test_lengths_are_a_mask() -> None:
     assert outputs_of(input_length=np.array([1, 2]), go_backwards=True) == backwards
 
 
-def test_a_mask_goes_before_lengths() -> None:
+def test_a_mask_takes_precedence_over_lengths() -> None:
     assert outputs_of(mask=MASK, input_length=1) == outputs_of(mask=MASK)
 
 
-def test_the_last_output_alone() -> None:
+def test_return_all_outputs_false() -> None:
     assert outputs_of(return_all_outputs=False) == ([106, 160], [[106], [160]], [106, 160])
 
 
@@ -68,7 +68,7 @@ def test_time_major() -> None:
     assert last[:, 0].tolist() == [4, 20]
 
 
-def test_constants_stand_behind_the_states() -> None:
+def test_constants_come_after_the_states() -> None:
     def scaled(x: Any, states: list[Any]) -> tuple[Any, Any]:
         return states[0] + x * states[1], (states[0] + 1,)
 
@@ -77,7 +77,7 @@ def test_constants_stand_behind_the_states() -> None:
     assert states[0][:, 0].tolist() == [3, 3]
 
 
-def test_padding_is_never_handed_to_the_step() -> None:
+def test_padding_is_never_passed_to_the_step() -> None:
     seen: list[float] = []
 
     def look(x: Any, states: list[Any]) -> tuple[Any, Any]:
@@ -106,6 +106,6 @@ def test_every_rule_has_a_row(rule: int) -> None:
     assert any(rule in row.rules for row in TABLE)
 
 
-def test_rows_have_names_of_their_own_and_rules_that_there_are() -> None:
+def test_rows_have_unique_names_and_known_rules() -> None:
     assert len({row.name for row in TABLE}) == len(TABLE)
     assert {rule for row in TABLE for rule in row.rules} <= set(RULES)

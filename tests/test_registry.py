@@ -1,4 +1,4 @@
-"""Which backends there are: listing without importing, loading one, and who owns a name."""
+"""Test the registry: listing backends without imports, loading one, and claims to names."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shelf import PLUGIN, Shelf, status
+from fake_distributions import PLUGIN, FakeDistributions, status
 from wrapped import WrappedArray
 
 import polyrnn
@@ -17,7 +17,7 @@ from polyrnn.statuses import BackendStatus, statuses
 
 
 def run(source: str, *path: Path) -> str:
-    """Run a program in a new interpreter that finds the folders; give what it prints."""
+    """Run a program in a new interpreter with the folders on its path; return its output."""
     environment = {name: value for name, value in os.environ.items() if name != "POLYRNN_BACKEND"}
     environment["PYTHONPATH"] = os.pathsep.join([*map(str, path), *filter(None, sys.path)])
     finished = subprocess.run(
@@ -38,45 +38,45 @@ class TestImportsNothing:
     def test_import_polyrnn_imports_no_framework(self) -> None:
         assert run(f"import sys, polyrnn; print({FRAMEWORKS} & set(sys.modules))") == "set()"
 
-    def test_listing_imports_no_framework(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
+    def test_listing_imports_no_framework(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
         listing = (
             "import sys, polyrnn; print([status.name for status in polyrnn.backends()],"
             f" {FRAMEWORKS} & set(sys.modules))"
         )
         assert (
-            run(listing, shelf.folder) == "['abacus', 'jax', 'numpy', 'tensorflow', 'torch'] set()"
+            run(listing, fakes.folder) == "['abacus', 'jax', 'numpy', 'tensorflow', 'torch'] set()"
         )
 
-    def test_names_import_not_even_plugins(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
+    def test_names_imports_no_plugin(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
         names = (
             "import sys; from polyrnn import registry; registry.installed().names();"
             "print([name for name in sys.modules if name.startswith('polyrnn_')])"
         )
-        assert run(names, shelf.folder) == "[]"
+        assert run(names, fakes.folder) == "[]"
 
-    def test_a_call_imports_its_framework_only(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        shelf.framework("quipu")
+    def test_a_call_imports_its_framework_only(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
+        fakes.framework("quipu")
         call = (
             "import sys, polyrnn, numpy;"
             "polyrnn.rnn(lambda x, s: (x, s), numpy.ones((1, 2, 3)), [], backend='abacus');"
             "print(sorted({'abacus', 'quipu', 'torch', 'jax', 'tensorflow'} & set(sys.modules)))"
         )
-        assert run(call, shelf.folder) == "['abacus']"
+        assert run(call, fakes.folder) == "['abacus']"
 
 
 class TestLoading:
-    def test_once(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        registry = shelf.registry()
+    def test_once(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
+        registry = fakes.registry()
         assert registry.load("abacus") is registry.load("abacus")
 
-    def test_status_of_an_installed_one(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        shelf.distribute("abacus", "3.1")
-        assert status(shelf.registry(), "abacus") == BackendStatus(
+    def test_status_of_an_installed_one(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
+        fakes.distribute("abacus", "3.1")
+        assert status(fakes.registry(), "abacus") == BackendStatus(
             name="abacus",
             state="installed",
             version="3.1",
@@ -84,15 +84,19 @@ class TestLoading:
             install="pip install polyrnn-abacus",
         )
 
-    def test_version_is_that_of_the_distribution_that_is_named(self, shelf: Shelf) -> None:
+    def test_version_is_that_of_the_distribution_that_is_named(
+        self, fakes: FakeDistributions
+    ) -> None:
         plugin = PLUGIN.replace('install="', 'distribution="abacus-cpu", install="')
-        shelf.framework("abacus", plugin=plugin)
-        shelf.distribute("abacus-cpu", "2.7")
-        assert status(shelf.registry(), "abacus").version == "2.7"
+        fakes.framework("abacus", plugin=plugin)
+        fakes.distribute("abacus-cpu", "2.7")
+        assert status(fakes.registry(), "abacus").version == "2.7"
 
-    def test_version_is_unknown_where_no_distribution_says_it(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        assert status(shelf.registry(), "abacus").version is None
+    def test_version_is_unknown_where_no_distribution_says_it(
+        self, fakes: FakeDistributions
+    ) -> None:
+        fakes.framework("abacus")
+        assert status(fakes.registry(), "abacus").version is None
 
     def test_numpy_is_installed(self) -> None:
         numpy = status(Registry(), "numpy")
@@ -101,13 +105,13 @@ class TestLoading:
 
 class TestUnknown:
     @pytest.mark.parametrize("name", ["JAX", " TORCH ", "NumPy", "Pytorch"])
-    def test_suggests_the_nearest_whatever_its_case(self, name: str) -> None:
+    def test_suggests_the_closest_name_in_any_case(self, name: str) -> None:
         nearest = name.strip().lower().removeprefix("py")
         with pytest.raises(polyrnn.UnknownBackendError) as caught:
             Registry().load(name)
         assert f"no backend is named {name!r}; did you mean {nearest!r}? " in str(caught.value)
 
-    def test_lists_those_there_are_and_suggests_the_nearest(self) -> None:
+    def test_lists_all_names_and_suggests_the_closest(self) -> None:
         with pytest.raises(polyrnn.UnknownBackendError) as caught:
             Registry().load("trch")
         assert str(caught.value) == (
@@ -115,7 +119,7 @@ class TestUnknown:
             "There are: jax, numpy, tensorflow, torch."
         )
 
-    def test_suggests_nothing_where_nothing_is_near(self) -> None:
+    def test_suggests_nothing_if_no_name_is_close(self) -> None:
         with pytest.raises(polyrnn.UnknownBackendError) as caught:
             Registry().load("xyzzy")
         assert str(caught.value) == (
@@ -128,10 +132,10 @@ class TestUnknown:
 
 
 class TestNotInstalled:
-    def test_gives_the_install_line(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework=None)
+    def test_gives_the_install_line(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", framework=None)
         with pytest.raises(polyrnn.BackendNotInstalledError) as caught:
-            shelf.registry().load("abacus")
+            fakes.registry().load("abacus")
         assert str(caught.value) == (
             "the backend 'abacus' needs abacus, which is not installed; "
             "to get it: pip install polyrnn-abacus"
@@ -139,40 +143,42 @@ class TestNotInstalled:
         assert isinstance(caught.value, ImportError)
         assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
-    def test_quotes_extras_for_the_shell(self, shelf: Shelf) -> None:
+    def test_quotes_extras_for_the_shell(self, fakes: FakeDistributions) -> None:
         plugin = PLUGIN.replace('install="polyrnn-{name}"', 'install="polyrnn[{name}]"')
-        shelf.framework("abacus", framework=None, plugin=plugin)
-        assert status(shelf.registry(), "abacus").install == 'pip install "polyrnn[abacus]"'
+        fakes.framework("abacus", framework=None, plugin=plugin)
+        assert status(fakes.registry(), "abacus").install == 'pip install "polyrnn[abacus]"'
 
-    def test_status_is_missing(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework=None)
-        found = status(shelf.registry(), "abacus")
+    def test_status_is_missing(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", framework=None)
+        found = status(fakes.registry(), "abacus")
         assert (found.state, found.version, found.problem) == (
             "missing",
             None,
             "abacus is not installed",
         )
 
-    def test_a_stray_folder_of_that_name_is_no_framework(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework=None)
-        (shelf.folder / "abacus").mkdir()
-        assert status(shelf.registry(), "abacus").state == "missing"
+    def test_an_unrelated_folder_of_that_name_is_not_a_framework(
+        self, fakes: FakeDistributions
+    ) -> None:
+        fakes.framework("abacus", framework=None)
+        (fakes.folder / "abacus").mkdir()
+        assert status(fakes.registry(), "abacus").state == "missing"
 
-    def test_can_be_installed_later_in_the_same_process(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework=None)
-        registry = shelf.registry()
+    def test_can_be_installed_later_in_the_same_process(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", framework=None)
+        registry = fakes.registry()
         with pytest.raises(polyrnn.BackendNotInstalledError):
             registry.load("abacus")
-        shelf.write("abacus", "from wrapped import WrappedArray as Array")
-        shelf.registry()
+        fakes.write("abacus", "from wrapped import WrappedArray as Array")
+        fakes.registry()
         assert registry.load("abacus").tensor_type is WrappedArray
 
 
 class TestNameTaken:
-    def test_polyrnn_keeps_its_names(self, shelf: Shelf) -> None:
-        shelf.distribute("a-numpy-of-mine", numpy="polyrnn_mine")
-        shelf.write("polyrnn_mine", "raise AssertionError('not to be imported')")
-        registry = shelf.registry()
+    def test_polyrnn_keeps_its_names(self, fakes: FakeDistributions) -> None:
+        fakes.distribute("a-numpy-of-mine", numpy="polyrnn_mine")
+        fakes.write("polyrnn_mine", "raise AssertionError('not to be imported')")
+        registry = fakes.registry()
         assert registry.info("numpy").implementation == "polyrnn_numpy.backend:NumpyBackend"
         *_, shadowed = statuses(registry)
         assert shadowed == BackendStatus(
@@ -184,12 +190,14 @@ class TestNameTaken:
             problem=f"the name 'numpy' belongs to polyrnn {polyrnn.__version__}",
         )
 
-    def test_among_others_the_first_by_name_has_it(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        shelf.distribute("zz-abacus", abacus="polyrnn_zz")
-        shelf.distribute("aa-abacus", abacus="polyrnn_aa")
-        shelf.write("polyrnn_aa", PLUGIN.replace("{name}", "abacus"))
-        registry = shelf.registry()
+    def test_among_plugins_the_first_distribution_by_name_wins(
+        self, fakes: FakeDistributions
+    ) -> None:
+        fakes.framework("abacus")
+        fakes.distribute("zz-abacus", abacus="polyrnn_zz")
+        fakes.distribute("aa-abacus", abacus="polyrnn_aa")
+        fakes.write("polyrnn_aa", PLUGIN.replace("{name}", "abacus"))
+        registry = fakes.registry()
         registry.load("abacus")
         assert [
             (entry.distribution, entry.state, entry.problem)
@@ -206,15 +214,15 @@ class TestNameTaken:
         registry = Registry([*one, *other])
         assert [entry.name for entry in statuses(registry)] == registry.names()
 
-    def test_two_names_for_one_plugin(self, shelf: Shelf) -> None:
-        shelf.framework("abacus")
-        shelf.distribute("another", counter="polyrnn_abacus")
-        registry = shelf.registry()
+    def test_two_names_for_one_plugin(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus")
+        fakes.distribute("another", counter="polyrnn_abacus")
+        registry = fakes.registry()
         registry.load("abacus")
         with pytest.raises(polyrnn.BackendBrokenError, match="is named 'counter', its backend"):
             registry.load("counter")
 
-    def test_an_entry_point_of_no_distribution(self) -> None:
+    def test_an_entry_point_without_a_distribution(self) -> None:
         entry_point = metadata.EntryPoint("numpy", "polyrnn_numpy", "polyrnn")
         (only,) = statuses(Registry([entry_point]))
         assert (only.name, only.distribution) == ("numpy", "an unnamed distribution")
@@ -227,9 +235,9 @@ class TestFrameworkOf:
 
         assert Registry().framework_of(Annotated) == "numpy"
 
-    def test_whatever_a_framework_defines(self) -> None:
+    def test_all_classes_of_a_framework_belong_to_it(self) -> None:
         assert Registry().framework_of(np.float32) == "numpy"
 
-    @pytest.mark.parametrize("kind", [int, list, type(None), object, Shelf])
-    def test_others_belong_to_none(self, kind: type) -> None:
+    @pytest.mark.parametrize("kind", [int, list, type(None), object, FakeDistributions])
+    def test_other_classes_belong_to_no_framework(self, kind: type) -> None:
         assert Registry().framework_of(kind) is None

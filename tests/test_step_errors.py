@@ -1,4 +1,4 @@
-"""What is said of a step that returns something else than it was given, in every word."""
+"""Test the full text of the errors for a step that returns a wrong result."""
 
 from collections import namedtuple
 from typing import Any
@@ -19,7 +19,7 @@ H = np.zeros((2, 4), np.float32)
 def refused(
     returned: Any, text: str, error: type[Exception] = ValueError, **arguments: Any
 ) -> None:
-    """Expect a step that returns this to be refused in these words."""
+    """Assert that a step with this result raises an error with this text."""
     call: dict[str, Any] = {"inputs": X, "initial_states": [H]} | arguments
     with pytest.raises(error) as caught:
         polyrnn.rnn(lambda x, s: returned, **call)
@@ -118,7 +118,7 @@ class TestWrongStates:
 
     @pytest.mark.parametrize("masked", [False, True])
     @pytest.mark.parametrize("unroll", [False, True])
-    def test_are_met_at_the_step_that_returns_them(self, masked: bool, unroll: bool) -> None:
+    def test_are_found_at_the_step_that_returns_them(self, masked: bool, unroll: bool) -> None:
         met = []
 
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:

@@ -1,4 +1,4 @@
-"""The step function: how often it is called, what it may return, and that it may raise and walk."""
+"""Test the step function: number of calls, return values, exceptions, and nested calls."""
 
 import traceback
 from collections import namedtuple
@@ -112,7 +112,7 @@ class TestExceptions:
         pass
 
     @pytest.mark.parametrize("unroll", [False, True])
-    def test_of_the_step_come_out_as_they_are(self, unroll: bool) -> None:
+    def test_of_the_step_are_not_wrapped(self, unroll: bool) -> None:
         error = self.OwnError("of the step")
 
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -134,7 +134,7 @@ class TestExceptions:
         with pytest.raises(StopIteration):
             polyrnn.rnn(step, X, [H])
 
-    def test_leave_nothing_behind(self) -> None:
+    def test_do_not_leak(self) -> None:
         failing = [True]
 
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:

@@ -1,4 +1,4 @@
-"""The example on sunspots: its forecast is one, and it needs no more than the bare install."""
+"""Test the sunspots example: its forecast is correct, and it needs only the bare install."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +85,6 @@ def test_it_runs_without_rich_and_matplotlib(
     assert not picture.exists()
 
 
-def test_an_unknown_backend_ends_it_with_what_there_is(example: Any) -> None:
+def test_the_error_for_an_unknown_backend_lists_all(example: Any) -> None:
     with pytest.raises(SystemExit, match=r"'numpi'; did you mean 'numpy'\?"):
         example.main(["--backend", "numpi"])

@@ -1,4 +1,4 @@
-"""Steps that write into what they are given, and what results share memory with (numpy)."""
+"""Test steps that write into their arguments, and that results share no memory, on numpy."""
 
 import tracemalloc
 from pathlib import Path
@@ -104,7 +104,7 @@ class TestTheStepWrites:
 
         last, outputs, (total,) = polyrnn.rnn(step, X, [H], mask=mask)
         assert outputs.ravel().tolist() == ([1, 3, 6, 10] if mask is None else [1, 3, 3, 7])
-        # The next call writes into the buffer again, and not into the results of this one.
+        # The next call writes into the buffer again, but not into the results of this call.
         polyrnn.rnn(step, X, [H])
         assert last.item() == total.item() == outputs[0, -1, 0]
 
@@ -145,7 +145,7 @@ class TestResultsShareNoMemory:
             for other in [*results[:position], *others]:
                 assert not np.shares_memory(result, other)
 
-    def test_so_that_the_last_output_does_not_keep_all_outputs(self) -> None:
+    def test_the_last_output_does_not_keep_all_outputs_alive(self) -> None:
         last = polyrnn.rnn(add_in_place, np.ones((1, 1000, 8)), [np.zeros((1, 8))])[0]
         assert last.base is None
         assert last.nbytes == 64
@@ -181,5 +181,5 @@ class TestLongInputs:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        # The inputs take 5 MB; a mask and what is computed of it take some bytes a step.
+        # The inputs take 5 MB; a mask and what is computed from it take a few bytes a step.
         assert peak < x.nbytes / 8

@@ -1,11 +1,11 @@
-"""The jax backend of polyrnn: says what it is, without importing jax."""
+"""The plug-in that describes the jax backend of polyrnn without importing jax."""
 
 from polyrnn import BackendInfo, hookimpl
 
 
 @hookimpl
 def polyrnn_backends() -> BackendInfo:
-    """Describe the jax backend."""
+    """Return the description of the jax backend."""
     return BackendInfo(
         name="jax",
         modules=("jax", "jaxlib"),

@@ -1,8 +1,7 @@
-"""What JAX does its own way: the loop is a scan, and is not compiled twice for one meaning.
+"""The jax backend, whose loop is a `jax.lax.scan`. Equal loops are compiled only once.
 
-Beyond the primitives it says what other frameworks need not say: a carry has its type
-from the start, with its sharding; tensors are brought to the devices of others; nests are
-JAX's own.
+Particular to JAX are that a carry must have its final type, sharding included, from the start; that
+tensors are brought to the devices of other tensors; and that nests are JAX's pytrees.
 """
 
 from collections.abc import Callable
@@ -18,12 +17,12 @@ from polyrnn_jax import internals, pytrees
 
 
 class JaxBackend(Backend):
-    """Computes with JAX arrays and tracers; nests are JAX's pytrees.
+    """The jax backend, whose tensors are JAX arrays and tracers and whose nests are pytrees.
 
-    The step is traced once in each call, and a second time where an entry of the carry
-    starts as zeros whose shape the first trace finds: where a mask holds outputs, and with
-    ``return_all_outputs=False``. With ``unroll``, and under ``jax.disable_jit()``, it is
-    called once for each time step instead, and can be debugged like any Python function.
+    The step is traced once in each call. It is traced twice if the first trace has to find the
+    shape of the outputs for the carry: with a mask that repeats outputs, and with
+    ``return_all_outputs=False``. With ``unroll=True``, and under ``jax.disable_jit()``, the step
+    is called once for each time step instead, and can be debugged like any Python function.
     """
 
     tensor_type: ClassVar = jax.Array
@@ -91,7 +90,8 @@ class JaxBackend(Backend):
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
         steps = jnp.arange(like.shape[0])
-        # Neither dtype need hold the other, and one that is cut off would mean another length.
+        # Clip the lengths first, because neither dtype need hold all values of the other one, and
+        # a value that overflows would stand for another length.
         most = min(int(jnp.iinfo(lengths.dtype).max), int(jnp.iinfo(steps.dtype).max))
         held = jnp.clip(lengths, jnp.zeros((), lengths.dtype), jnp.asarray(most, lengths.dtype))
         ends = held.astype(steps.dtype)
@@ -113,7 +113,7 @@ class JaxBackend(Backend):
 
 
 def _loop_cache() -> Any:
-    """Return a cache of compiled loops; `None` where JAX has moved what that looks into."""
+    """Return a cache of compiled loops; `None` if JAX lacks private names that it needs."""
     if internals.missing_of_cache():
         return None
     from polyrnn_jax.loop_cache import LoopCache
@@ -122,30 +122,30 @@ def _loop_cache() -> Any:
 
 
 def _warn_unless_traced(tree: Any) -> None:
-    """Warn that the loop was compiled for this call alone, unless it is a part of another."""
+    """Warn that the loop was compiled for this call alone, unless the call itself is traced."""
     if not all(isinstance(leaf, jax.core.Tracer) for leaf in tree_util.tree_leaves(tree)):
         internals.warn_of_no_cache(internals.missing_of_cache())
 
 
 class _Scan:
-    """A loop while it is traced: finds what starts as zeros, and lets every trace end.
+    """A scan that finds the carry entries that start as zeros, and finishes every trace.
 
-    JAX keeps for good what a trace that is broken off has met, weights among it. So a step
-    that raises, and one that shows what the zeros have to be, are traced to an end whose
-    result nobody uses.
+    If an exception leaves a trace, JAX keeps what the trace has met, such as weights, alive
+    forever. So if the body raises, or shows what the zeros have to be, the trace is finished with
+    a result that is not used.
 
     Args:
-        body: What to scan.
-        reverse: Walk from the last step to the first.
-        avals: For each entry of the carry what it is of, where it is `None` and has to
-            be zeros.
+        body: The body of the loop.
+        reverse: Whether to loop from the last time step to the first.
+        avals: For each entry of the carry, the types of the zeros that replace it if it is
+            `None`; without them, `trace` and `run` find these types.
     """
 
     def __init__(
         self, body: Body, reverse: bool, avals: list[list[Any] | None] | None = None
     ) -> None:
         self.avals: list[list[Any] | None] | None = None
-        """What each entry of the carry turned out to be, if one that was `None` is not."""
+        """The types of each entry of the carry, if the body replaced an entry that was `None`."""
         self.traces: set[Any] = set()
         """The traces of the loop and of its body."""
         self._body = body
@@ -154,11 +154,11 @@ class _Scan:
         self._error: BaseException | None = None
 
     def trace(self, carry: Carry, xs: list[Any]) -> Any:
-        """Give the loop as a jaxpr, with the shapes of its results; raise what the body raises."""
+        """Return the loop as a jaxpr, and the shapes of its results; raise what the body raises."""
         return self._checked(jax.make_jaxpr(self._loop, return_shape=True), carry, xs)
 
     def run(self, carry: Carry, xs: list[Any]) -> Any:
-        """Run the loop as it is, and return its results; raise what the body raises."""
+        """Run the loop and return its results; raise what the body raises."""
         return self._checked(self._loop, carry, xs)
 
     def _checked(self, loop: Callable[..., Any], carry: Carry, xs: list[Any]) -> Any:
@@ -167,7 +167,7 @@ class _Scan:
             if self._error is not None:
                 raise self._error
         finally:
-            self._error = None  # else it would hold this frame, which holds it
+            self._error = None  # breaks the reference cycle of the error and this frame
         return result
 
     def _loop(self, carry: Carry, xs: list[Any]) -> tuple[Carry, list[Any]]:
@@ -196,13 +196,13 @@ class _Scan:
 def _zeros(aval: Any) -> Any:
     sharding = aval.sharding if any(aval.sharding.spec) else None
     zeros = jnp.zeros(aval.shape, aval.dtype, out_sharding=sharding)
-    # Within shard_map a carry has to vary over the same axes of the mesh from the start.
+    # Within shard_map a carry has to vary over its final mesh axes from the start.
     varying = internals.varying_axes(aval)
     return lax.pcast(zeros, varying, to="varying") if varying else zeros
 
 
 def _without_weak_types(tree: Any) -> Any:
-    """Fix the dtypes of what came from Python numbers, for scan keeps the type of a carry."""
+    """Return a nest without weak types, because a scan requires a carry of constant type."""
     return tree_util.tree_map(
         lambda x: lax.convert_element_type(x, x.dtype) if jax.typeof(x).weak_type else x, tree
     )
@@ -214,7 +214,7 @@ def _select(mask: Any, on_true: Any, on_false: Any) -> Any:
     return jnp.where(lax.expand_dims(mask, range(mask.ndim, on_true.ndim)), on_true, on_false)
 
 
-# In eager mode each operation would be dispatched by itself.
+# Compiled, because in eager mode each operation is dispatched separately.
 _compiled_select = jax.jit(_select)
 
 
@@ -231,7 +231,7 @@ _compiled_take_first = jax.jit(_take_first, static_argnums=2)
 
 
 def _of_a_step(x: Any) -> Any:
-    """Give the sharding that one time step has where that of the whole is part of its type."""
+    """Return the sharding of one time step, or `None` if the type of `x` has no sharding."""
     sharding = jax.typeof(x).sharding
     if not any(sharding.spec):
         return None
@@ -239,7 +239,7 @@ def _of_a_step(x: Any) -> Any:
 
 
 def _everywhere(sharding: Any) -> Any:
-    """Give a sharding for tensors of any rank on the devices of another one."""
+    """Return a sharding that replicates tensors of any rank over the devices of a sharding."""
     if isinstance(sharding, jax.sharding.NamedSharding):
         return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
     return sharding

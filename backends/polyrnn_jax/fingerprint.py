@@ -1,12 +1,13 @@
-"""Tells whether two traced functions are the same: turns a jaxpr into a key that can be compared.
+"""Computes hashable keys of jaxprs, which are equal only if the jaxprs compute the same.
 
-The text of a jaxpr would not do, for it hides what is not data: two callbacks, or two
-derivative rules, look alike in print. A key is made of the structure instead, and an
-object whose meaning is not known here counts as equal to itself alone. A wrong guess thus
-costs a compilation and never a result.
+The text of a jaxpr is no such key, because different callbacks, or different derivative rules, may
+be printed alike. The key is made of the structure of the jaxpr instead. An object of a type that is
+not known here is compared by identity. At worst, equal functions then have different keys, which
+costs a compilation but never gives a wrong result.
 
-A key keeps alive the objects it tells apart, as does whatever is compiled for it. So only
-what a module holds in any case has a place in one; all else makes a key that is not lasting.
+A key keeps the objects alive that it compares by identity, and so does the function that is
+compiled for it. Therefore a key is called lasting only if modules keep all of these objects alive
+anyway.
 """
 
 import dataclasses
@@ -41,18 +42,18 @@ _COMPARED_BY_VALUE = (
 )
 
 _SCRATCH = {"DebugInfo", "DynamicJaxprTrace", "EqualStore", "Store"}
-"""JAX's own types in the closures of derivative rules that do not change what a rule means."""
+"""Internal types of JAX in closures of derivative rules that do not affect the derivatives."""
 
 _MOST_OBJECTS = 10_000
-"""How many objects to look through for tracers."""
+"""How many objects to search for tracers."""
 
 
 class NoKeyError(Exception):
-    """What was traced depends on something that must not be kept, such as an outer tracer."""
+    """The traced function depends on something that no key may hold, such as an outer tracer."""
 
 
 class _Same:
-    """Equal to itself alone, whatever the object inside thinks of equality; keeps it alive."""
+    """Compares an object by identity, even if its type defines equality; keeps it alive."""
 
     __slots__ = ("value",)
 
@@ -67,28 +68,28 @@ class _Same:
 
 
 class _Opaque(_Same):
-    """The same, where the object may come to an end, or hold what is not seen from outside."""
+    """Compares by identity an object that may be short-lived or may hold tracers in a closure."""
 
     __slots__ = ()
 
 
 class _Named(_Same):
-    """The same, where a module has the object under a name."""
+    """Compares by identity an object that is an attribute of a module."""
 
     __slots__ = ()
 
 
 def fingerprint(jaxpr: Jaxpr) -> Hashable:
-    """Give a key that is equal for jaxprs which compute the same from the same arguments.
+    """Return a key of a jaxpr; two jaxprs with equal keys compute the same from equal arguments.
 
     Args:
-        jaxpr: What was traced. Arrays it closes over are arguments of it, not part of the key.
+        jaxpr: The jaxpr. Arrays that it closes over count as arguments and are not part of the key.
 
     Returns:
-        A hashable key. It keeps alive the Python objects it tells apart.
+        A hashable key. It keeps the objects alive that it compares by identity.
 
     Raises:
-        NoKeyError: If no key can be given, for then nothing may be shared.
+        NoKeyError: If there is no key, so that nothing compiled for the jaxpr may be reused.
 
     Example:
         >>> import jax
@@ -128,10 +129,10 @@ def fingerprint(jaxpr: Jaxpr) -> Hashable:
 
 
 def is_lasting(key: Hashable) -> bool:
-    """Return whether all that a fingerprint tells apart by identity stays alive in any case.
+    """Return whether modules keep all objects alive that a key compares by identity.
 
     Args:
-        key: What `fingerprint` gave.
+        key: A key from `fingerprint`.
     """
     return not any(
         isinstance(part, _Opaque) or (isinstance(part, _Named) and not _is_named(part.value))
@@ -140,14 +141,14 @@ def is_lasting(key: Hashable) -> bool:
 
 
 def may_hold_tracers(key: Hashable, ended: Container[Any] = ()) -> bool:
-    """Return whether what a fingerprint stands for may depend on more than its arguments.
+    """Return whether a jaxpr may depend on tracers that are not among its arguments.
 
-    A derivative rule that a user has written may close over a tracer without showing it in
-    the jaxpr. While such a trace lasts the rule must not be taken out of it and compiled.
+    A derivative rule written by a user may close over a tracer that the jaxpr does not show. While
+    the trace of that tracer is active, the jaxpr must not be compiled separately.
 
     Args:
-        key: What `fingerprint` gave.
-        ended: Traces that are over, whose tracers do not count.
+        key: A key from `fingerprint`.
+        ended: Finished traces, whose tracers do not count.
     """
     waiting = [part.value for part in _parts(key) if isinstance(part, _Opaque)]
     seen = set(map(id, waiting))
@@ -176,7 +177,7 @@ def _parts(key: Hashable) -> Iterator[Hashable]:
 
 
 def _value(value: Any) -> Hashable:
-    """Give a key of a parameter: by value for plain data, by identity for what may be anything."""
+    """Return the key of a parameter: by value for known types, by identity for all others."""
     kind = type(value)
     if kind in (bool, int, str, bytes) or isinstance(value, np.dtype):
         return (kind, value)
@@ -200,7 +201,10 @@ def _value(value: Any) -> Hashable:
 
 
 def _entries(container: Any) -> Hashable:
-    """Compare a list or dict that JAX has made by its entries; a user's might be a store."""
+    """Return the key of a container that JAX has made, by the entries of a list or dict.
+
+    Other lists and dicts are compared by identity, because a user may change them later.
+    """
     if type(container) is list:
         return (list, *map(_value, container))
     if type(container) is dict:
@@ -209,7 +213,7 @@ def _entries(container: Any) -> Hashable:
 
 
 def _number(value: Any) -> Hashable:
-    """Compare bits: -0.0 is not 0.0, and NaN is equal to itself."""
+    """Return the key of a number or array by its bits; -0.0 differs from 0.0, NaN equals NaN."""
     array = np.asarray(value)
     return (type(value), array.dtype, array.shape, array.tobytes())
 
@@ -237,7 +241,7 @@ def _object_of_jax(value: Any) -> Hashable:
         return _number(value)
     if isinstance(value, tuple):
         return (kind, *map(_value, value))
-    if kind.__name__ == "Unhashable":  # the wrapping of an argument that is not differentiated
+    if kind.__name__ == "Unhashable":  # JAX's wrapper of an argument that is not differentiated
         return (kind, _value(value.val))
     if kind.__name__ in _SCRATCH:
         return "scratch"
@@ -247,10 +251,12 @@ def _object_of_jax(value: Any) -> Hashable:
 
 
 def _function(function: FunctionType) -> Hashable:
-    """Look into the closures that JAX makes anew at each trace, and into nobody else's.
+    """Return the key of a Python function.
 
-    A user's function may keep state in its closure, so two of them are never the same. One
-    without a closure is the same as another that is made by the same line.
+    JAX creates functions with closures anew at each trace, so these are compared by the contents
+    of their closures. A user's closure may hold state, so functions of users with a closure are
+    compared by identity. Functions of modules with neither a closure nor attributes are compared
+    by their code and defaults.
     """
     is_of_jax = function.__globals__.get("__name__", "").partition(".")[0] == "jax"
     is_open = not function.__closure__ and not vars(function)
@@ -260,9 +266,9 @@ def _function(function: FunctionType) -> Hashable:
     for cell in function.__closure__ or ():
         try:
             content = cell.cell_contents
-        except ValueError:  # a cell that is not filled yet
+        except ValueError:  # an empty cell
             content = None
-        # A bare object is a sentinel: it has no content in which two could differ.
+        # An instance of `object` is a sentinel, so any two of them count as equal.
         cells.append(None if type(content) is object else _entries(content))
     return (
         _Same(function.__code__),
@@ -277,7 +283,7 @@ def _by_identity(value: Any) -> Hashable:
 
 
 def _is_named(value: Any) -> bool:
-    """Return whether a module has an object under some name, itself or wrapped by another."""
+    """Return whether an object, or a wrapper around it, is an attribute of a module."""
     if isinstance(value, Enum):
         value = type(value)
     module = sys.modules.get(str(getattr(value, "__module__", "")))
@@ -292,7 +298,7 @@ def _is_named(value: Any) -> bool:
 
 
 def _is_namespace(value: Any) -> bool:
-    """Return whether a dict is the one of a module that can be imported."""
+    """Return whether an object is the ``__dict__`` of a module in `sys.modules`."""
     if type(value) is not dict:
         return False
     module = sys.modules.get(value.get("__name__", ""))

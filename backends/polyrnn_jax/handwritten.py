@@ -1,4 +1,4 @@
-"""The loop that an expert writes by hand for jax: `jax.lax.scan`, jitted and eager."""
+"""The handwritten `jax.lax.scan` loops that the benchmark compares polyrnn with."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,36 +22,37 @@ from polyrnn_benchmark.framework import (
 from polyrnn_benchmark.scenarios import Variant
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
-"""The event that jax records once for each program it compiles."""
+"""The event that jax records once for each program that it compiles."""
 
 
 class JaxFramework(Framework):
-    """Runs on the first device."""
+    """Runs loops eagerly and under `jax.jit`, on the first device."""
 
     def use_threads(self, threads: int) -> None:
-        """Do nothing about threads, which the environment has settled; allow 64 bits."""
+        """Enable 64-bit types; environment variables set the number of threads."""
         jax.config.update("jax_enable_x64", True)
 
     def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """Make an array of jax."""
+        """Return a jax array."""
         return jnp.asarray(array)
 
     def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
-        """Bring an array to the host."""
+        """Return the values of a jax array as a NumPy array."""
         return np.asarray(tensor)
 
     def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
-        """Make the step of an LSTM."""
+        """Return the step function of an LSTM."""
         return lambda x, states: lstm(x, [*states, kernel, bias])
 
     def short_step(self, kernel: Tensor) -> Step:
-        """Make the short step."""
+        """Return the step function of a simple RNN."""
         return lambda x, states: short(x, [*states, kernel])
 
     def layer(self, mode: str, loop: Loop, variant: Variant) -> Layer:
-        """Make a layer's call of a loop; in eager mode the step is one function for good.
+        """Return a layer that calls a loop.
 
-        Then its weights come as constants, for it cannot close over them.
+        In eager mode, all calls use the same step function, which is given its weights as constants
+        because it cannot close over them.
         """
         if mode != "eager":
             return super().layer(mode, loop, variant)
@@ -59,20 +60,20 @@ class JaxFramework(Framework):
         return lambda x, states, weights, mask: loop(step, x, states, mask, constants=weights)
 
     def hand_written(self, mode: str) -> Loop:
-        """Give the scan whose body is made at each call, or the one whose body stays."""
+        """Return the scan that reuses its body in eager mode, else the plain scan."""
         return kept_loop if mode == "eager" else loop
 
     def call(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call."""
+        """Return a function that runs a program."""
         compiled = jax.jit(program) if mode == "jit" else program
         return lambda: jax.block_until_ready(compiled(*tensors))
 
     def gradient(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call that runs a program forward and backward."""
+        """Return a function that runs a program forward and backward."""
 
         def loss(*arguments: Tensor) -> Tensor:
             return sum(jnp.square(result).sum() for result in program(*arguments))
@@ -83,7 +84,7 @@ class JaxFramework(Framework):
 
     @contextmanager
     def compilations(self) -> Iterator[Callable[[], int]]:
-        """Count the programs that jax compiles within a block."""
+        """Yield a function that returns how many programs jax has compiled in the block."""
         count = 0
 
         def listen(event: str, seconds: float, **_: Any) -> None:
@@ -98,7 +99,7 @@ class JaxFramework(Framework):
 
 
 def lstm(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Compute one step of an LSTM; the weights come after the two states."""
+    """Compute one step of an LSTM; the weights follow the two states."""
     h, c, kernel, bias = states
     i, f, g, o = jnp.split(jnp.concatenate([x, h], axis=1) @ kernel + bias, 4, axis=1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
@@ -107,7 +108,7 @@ def lstm(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
 
 
 def short(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Compute one short step; the weight comes after the state."""
+    """Compute one step of a simple RNN; the weight follows the state."""
     h, kernel = states
     h = jnp.tanh(x + h @ kernel)
     return h, [h]
@@ -116,7 +117,7 @@ def short(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
 def loop(
     step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Scan over time with a body that closes over the step."""
+    """Run a step function in a scan whose body closes over the step."""
     if mask is None:
 
         def body(states: list[Tensor], x_t: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -145,9 +146,10 @@ def kept_loop(
     *,
     constants: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Scan over time with a body that stays the same object, so that jax knows it again.
+    """Run a step function in a scan that reuses its body, so that jax compiles it only once.
 
-    The weights go round with the states: closed over, they would make the body new.
+    The weights are part of the carry, because a body that closes over them would be a new function
+    in each call.
     """
     plain_body, masked_body = kept_bodies(step)
     if mask is None:
@@ -163,7 +165,7 @@ def kept_loop(
 
 @cache
 def kept_bodies(step: Step) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Make the plain and the masked body for a step, once."""
+    """Return the plain and the masked body for a step, creating them once per step."""
 
     def plain_body(carry: Any, x_t: Tensor) -> Any:
         states, constants = carry
@@ -182,14 +184,14 @@ def kept_bodies(step: Step) -> tuple[Callable[..., Any], Callable[..., Any]]:
 def held_back(
     valid: Tensor, states: list[Tensor], new_states: list[Tensor], held: Tensor, output: Tensor
 ) -> tuple[tuple[list[Tensor], Tensor], Tensor]:
-    """Keep states and output as they were where the time step is padding."""
+    """Return states and output with those of the previous step where the mask is false."""
     states = [jnp.where(valid, new, old) for new, old in zip(new_states, states, strict=True)]
     held = jnp.where(valid, output, held)
     return (states, held), held
 
 
 def masked_slices(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Give inputs and mask with time first, the first valid input of a row as its padding."""
+    """Return time-major inputs and mask, with padding replaced by the first valid input."""
     first = x[jnp.arange(len(x)), mask.argmax(axis=1)]
     x = jnp.where(mask[..., None], x, first[:, None])
     return x.swapaxes(0, 1), mask.T[..., None]

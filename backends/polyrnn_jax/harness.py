@@ -1,4 +1,4 @@
-"""How the conformance suite drives JAX: eagerly and compiled, with 64-bit types."""
+"""The harness with which the conformance suite runs JAX: eagerly and compiled, in 64 bits."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,18 +11,18 @@ from polyrnn_conformance.harness import Capability, Function, Harness, StepCalls
 
 
 class JaxHarness(Harness):
-    """Runs functions as they are, and under ``jax.jit``.
+    """Runs functions eagerly and under ``jax.jit``.
+
+    It enables ``jax_enable_x64`` for the whole process: without it JAX has neither float64, in
+    which the suite compares gradients, nor complex128. Unless JAX is already initialized, the CPU
+    is split into two devices.
 
     Args:
         backend: The backend under test.
-
-    It turns ``jax_enable_x64`` on for the whole process: without it JAX has no float64, in
-    which the suite compares gradients, and no complex128. And it makes two devices of the CPU,
-    unless JAX runs already.
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {
-        "unknown_shapes": "A size that JAX does not know is a symbol, and agrees with no number.",
+        "unknown_shapes": "JAX represents an unknown size by a symbol, which equals no number.",
     }
     handwritten: ClassVar[str | None] = "polyrnn_jax.handwritten:JaxFramework"
     modes: ClassVar[tuple[str, ...]] = ("eager", "jit")
@@ -30,7 +30,7 @@ class JaxHarness(Harness):
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
         jax.config.update("jax_enable_x64", True)
-        with suppress(RuntimeError):  # where JAX runs already it has the devices that it has
+        with suppress(RuntimeError):  # JAX is already initialized
             jax.config.update("jax_num_cpu_devices", 2)
         self.devices = tuple(map(_name, jax.devices("cpu")))
 

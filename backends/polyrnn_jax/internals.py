@@ -1,7 +1,7 @@
-"""Everything that the backend takes from JAX without JAX's promise to keep it.
+"""All names of JAX that the backend uses and that JAX may change without notice.
 
-A loop runs as a plain `jax.lax.scan` where the next JAX has moved any of what the cache of
-compiled loops looks into. The modules of the cache are imported only where it has moved nothing.
+If a later version of JAX has moved or removed a name that the cache of compiled loops needs, loops
+run as a plain `jax.lax.scan`, and the modules of the cache are not imported.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ _ATTRIBUTES = {
     "jax.core:Tracer": ("_trace",),
     "jax.core:eval_jaxpr": (),
 }
-"""What the cache looks into, and which attributes of it."""
+"""The objects that the cache uses, with the attributes that it reads."""
 
 PRIVATE = PrivateNames(
     "jax",
@@ -61,11 +61,11 @@ PRIVATE = PrivateNames(
 )
 
 _OF_DEBUG_INFO = "_replace"
-"""What the names of the arguments of a jaxpr are taken away with."""
+"""The method that removes the names of arguments from the debug info of a jaxpr."""
 
 
 def missing_of_cache() -> list[str]:
-    """List what the cache of compiled loops takes from JAX, and this one does not have."""
+    """Return the names that the cache of compiled loops needs and that JAX does not have."""
     missing = PRIVATE.missing(CACHE)
     if not missing:
         debug_info = jax.make_jaxpr(lambda: ())().jaxpr.debug_info
@@ -78,20 +78,20 @@ def warn_of_no_cache(missing: list[str]) -> None:
     """Warn that a loop is compiled at each call.
 
     Args:
-        missing: What `missing_of_cache` has listed.
+        missing: The result of `missing_of_cache`.
     """
-    PRIVATE.warn(CACHE, missing, "each eager call compiles its loop anew, which jax.jit prevents")
+    PRIVATE.warn(CACHE, missing, "each eager call compiles its loop again, which jax.jit avoids")
 
 
 def varying_axes(aval: Any) -> tuple[Any, ...]:
-    """Return the axes of a mesh along which a tensor within shard_map varies.
+    """Return the mesh axes along which a tensor within shard_map varies.
 
     Args:
         aval: The type of the tensor.
 
     Returns:
-        The axes; none where JAX does not say it. Then JAX refuses some loops within shard_map,
-        and none outside of it.
+        The axes. They are empty if the private name is missing; JAX then rejects some loops within
+        shard_map, but none outside of it.
     """
     return tuple(aval.manual_axis_type.varying) if _TELLS_VARYING else ()
 
@@ -101,7 +101,7 @@ _TELLS_VARYING = not PRIVATE.missing(VARYING)
 
 @contextmanager
 def noting_what_varying_needs() -> Iterator[None]:
-    """Add to the error with which JAX refuses such a loop which version says the axes."""
+    """Add a note to the error for such a loop that says which version of JAX it needs."""
     try:
         yield
     except TypeError as error:
@@ -112,10 +112,10 @@ def noting_what_varying_needs() -> Iterator[None]:
 
 
 def trace_of(x: Any) -> Any:
-    """Return the trace that a tracer belongs to, `None` for what is no tracer.
+    """Return the trace that a tracer belongs to, or `None` for an array.
 
     Args:
-        x: A tensor.
+        x: A tracer or an array.
     """
     return getattr(x, "_trace", None)
 

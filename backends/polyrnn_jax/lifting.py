@@ -1,4 +1,4 @@
-"""Makes arguments of the arrays that a compiled function within a step closes over."""
+"""Lifts arrays out of jitted functions within a jaxpr, so that they become its constants."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,18 +10,17 @@ from polyrnn_jax.internals import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, eval_ja
 
 
 def lifted(closed: ClosedJaxpr, arguments: list[Any]) -> ClosedJaxpr:
-    """Trace again what holds arrays within, so that they stand among its constants.
+    """Return an equal jaxpr in which all arrays that it holds are constants of the whole.
 
-    Where a step calls a function of ``jax.jit``, the arrays that this one closes over are part
-    of its own jaxpr, and not constants of the whole as all others are. Such a function is
-    written out in its place.
+    If a step calls a jitted function, the arrays that this function closes over are constants of
+    its own inner jaxpr. To lift them, such functions are inlined.
 
     Args:
-        closed: What was traced.
-        arguments: What it was traced for.
+        closed: The jaxpr.
+        arguments: The arguments that it was traced with.
 
     Returns:
-        The same, or what was given where there is nothing to lift.
+        The new jaxpr, or the given one if there is nothing to lift.
 
     Example:
         >>> import jax.numpy as jnp
@@ -33,21 +32,21 @@ def lifted(closed: ClosedJaxpr, arguments: list[Any]) -> ClosedJaxpr:
     if not any(map(_holds_arrays, closed.jaxpr.eqns)):
         return closed
 
-    def written_out(*arguments: Any) -> list[Any]:
+    def inlined(*arguments: Any) -> list[Any]:
         return _evaluate(closed.jaxpr, closed.consts, arguments)
 
-    return jax.make_jaxpr(written_out)(*arguments)
+    return jax.make_jaxpr(inlined)(*arguments)
 
 
 def _holds_arrays(eqn: JaxprEqn) -> bool:
-    """Return whether an equation is a function that holds arrays, or a scan of such ones."""
+    """Return whether an equation calls a function or a scan whose inner jaxpr holds arrays."""
     inner = eqn.params.get("jaxpr")
-    if not isinstance(inner, ClosedJaxpr) or not _can_be_written_out(eqn):
+    if not isinstance(inner, ClosedJaxpr) or not _can_be_inlined(eqn):
         return False
     return any(map(_is_array, inner.consts)) or any(map(_holds_arrays, inner.jaxpr.eqns))
 
 
-def _can_be_written_out(eqn: JaxprEqn) -> bool:
+def _can_be_inlined(eqn: JaxprEqn) -> bool:
     if eqn.primitive.name == "scan":
         return set(eqn.params) >= _PARAMETERS_OF_SCAN
     shardings = (*eqn.params.get("in_shardings", ()), *eqn.params.get("out_shardings", ()))
@@ -64,7 +63,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
-    """Evaluate a jaxpr, with what holds arrays written out."""
+    """Evaluate a jaxpr, inlining the equations that hold arrays."""
     values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
 
     def read(atoms: list[Any]) -> Iterator[Any]:
@@ -72,10 +71,10 @@ def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
 
     for eqn in jaxpr.eqns:
         if _holds_arrays(eqn):
-            results = _written_out(eqn, list(read(eqn.invars)))
+            results = _inlined(eqn, list(read(eqn.invars)))
         else:
             variables = [atom for atom in eqn.invars if not isinstance(atom, Literal)]
-            # One equation is a jaxpr as well, and JAX knows how to evaluate it.
+            # JAX evaluates whole jaxprs only, so the equation is wrapped in one.
             alone = jaxpr.replace(
                 constvars=[],
                 invars=variables,
@@ -88,7 +87,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list[Any]:
     return list(read(jaxpr.outvars))
 
 
-def _written_out(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
+def _inlined(eqn: JaxprEqn, inputs: list[Any]) -> list[Any]:
     inner = eqn.params["jaxpr"]
     if eqn.primitive.name == "jit":
         return _evaluate(inner.jaxpr, inner.consts, inputs)

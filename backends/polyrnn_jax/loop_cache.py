@@ -1,4 +1,4 @@
-"""Calls a function compiled, and compiles it only if no equal one was compiled before."""
+"""A cache of compiled functions that finds them by what they compute."""
 
 import threading
 from collections import OrderedDict
@@ -14,19 +14,19 @@ from polyrnn_jax.lifting import lifted
 
 
 class LoopCache:
-    """Compiled functions by what they compute, the least recently used one forgotten first.
+    """A least-recently-used cache of compiled functions, by what the functions compute.
 
-    JAX finds what it has compiled by the identity of a function, so that a function made
-    anew for each call is compiled at each call. Here it is traced at each call, which is
-    quick, and found by its trace. The arrays it closes over become arguments of what is
-    compiled: one that has changed since counts, and none is kept alive.
+    `jax.jit` caches by the identity of a function, so a function that is created in each call is
+    compiled in each call. This cache traces the function in each call, which is fast, and looks up
+    its jaxpr. Arrays that the function closes over become arguments of the compiled function, so
+    their current values are used, and the cache does not keep them alive.
 
-    A callback or a derivative rule is equal to itself alone, and what is compiled holds it.
-    So a loop with one that no module has under a name, such as a closure or a method, is
-    compiled at each call and not kept, unless the call is itself compiled.
+    Callbacks and derivative rules are compared by identity, and a compiled function keeps them
+    alive. So a loop with one that is not an attribute of a module, such as a closure or a method,
+    is compiled in each call and not cached, unless the call itself is traced by JAX.
 
     Args:
-        capacity: How many compiled functions to keep.
+        capacity: The maximal number of compiled functions to keep.
 
     Example:
         >>> import jax.numpy as jnp
@@ -49,15 +49,15 @@ class LoopCache:
     def run(
         self, traced: tuple[ClosedJaxpr, Any], *arguments: Any, ended: Container[Any] = ()
     ) -> Any:
-        """Run what was traced, compiled if it can be.
+        """Run a traced function, compiled if possible.
 
         Args:
-            traced: What ``jax.make_jaxpr`` gives with ``return_shape=True``.
-            arguments: What it was traced for, nests of JAX arrays or tracers.
-            ended: The traces that it was traced in.
+            traced: The result of ``jax.make_jaxpr`` with ``return_shape=True``.
+            arguments: The arguments that it was traced with, nests of JAX arrays or tracers.
+            ended: The traces in which the function was traced, which have finished.
 
         Returns:
-            What the function that was traced returns.
+            The result of the traced function.
         """
         closed, shapes = traced
         leaves = jax.tree_util.tree_leaves(arguments)
@@ -77,10 +77,12 @@ class LoopCache:
                 self._compiled.move_to_end(key)
                 return compiled
         if not is_lasting(key):
-            # Compiled all the same: of what it runs operation by operation JAX keeps more.
+            # Compiled nevertheless, because JAX keeps more alive of functions that it runs
+            # operation by operation.
             return run if may_hold_tracers(key, ended) else jax.jit(run)
         with self._lock:
-            # A name may stand for another object by now, and nothing else need keep the old one.
+            # Drop entries that are no longer lasting: a module may have replaced an attribute by
+            # now, so that only the cache keeps the old object alive.
             for old in [each for each in self._compiled if not is_lasting(each)]:
                 del self._compiled[old]
             compiled = self._compiled.setdefault(key, jax.jit(run))

@@ -1,11 +1,11 @@
-"""The numpy backend of polyrnn: says what it is, without importing numpy."""
+"""The plug-in that describes the numpy backend of polyrnn without importing numpy."""
 
 from polyrnn import BackendInfo, hookimpl
 
 
 @hookimpl
 def polyrnn_backends() -> BackendInfo:
-    """Describe the numpy backend."""
+    """Return the description of the numpy backend."""
     return BackendInfo(
         name="numpy",
         modules=("numpy", "ml_dtypes"),

@@ -1,4 +1,4 @@
-"""What numpy does its own way: outputs are written in place as the loop goes."""
+"""The numpy backend, whose loop writes outputs into preallocated arrays."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from polyrnn.backend import Body, Carry, Sharing
 from polyrnn.unsupported import check_array
 
 BLOCK = 32
-"""How many time steps are copied or filled at once, which takes memory for as many."""
+"""How many time steps are copied or filled at once; memory grows with this number."""
 
 
 class NumpyBackend(Backend):
@@ -25,8 +25,8 @@ class NumpyBackend(Backend):
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
         if mask.ndim < on_true.ndim:
             mask = mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim))
-        # To copy one and write the other over it is quicker than `np.where`, by a fourth where
-        # the mask can stay as it is.
+        # Copying one array and overwriting it with the other is faster than `np.where`: by a
+        # fourth where the mask need not be inverted.
         if on_false is not None and on_false.shape == on_true.shape:
             selected = np.array(on_false)
             np.copyto(selected, on_true, where=mask)
@@ -102,7 +102,8 @@ _SHARING = Sharing(copy=_copy, hand_out=_copies, read_only=_read_only)
 def _forward_fill(x: Any, mask: Any) -> Any:
     time, batch = mask.shape
     rows = x.reshape(time * batch, *x.shape[2:])
-    # Of the rows of one sample, the last one that is not masked has the greatest number.
+    # Rows are numbered in the order of time, so the last valid row of a sample up to some step
+    # is the one with the maximal number.
     latest = np.arange(batch)
     for start in range(0, time, BLOCK):
         valid = mask[start : start + BLOCK]
@@ -115,12 +116,14 @@ def _forward_fill(x: Any, mask: Any) -> Any:
 
 
 class _Filled:
-    """An input whose masked entries are replaced while it is read, which copies little of it.
+    """An input whose masked entries are replaced block by block while the loop reads it.
+
+    This avoids a copy of the whole input.
 
     Args:
-        x: The input, ``(time, batch, ...)``.
-        mask: Which entries to keep, ``(time, batch)``.
-        stand_in: What to put in the place of the others, ``(batch, ...)``.
+        x: The input, of shape ``(time, batch, ...)``.
+        mask: True for the entries to keep, of shape ``(time, batch)``.
+        stand_in: The replacement for the other entries, of shape ``(batch, ...)``.
     """
 
     def __init__(self, x: Any, mask: Any, stand_in: Any) -> None:
@@ -131,14 +134,14 @@ class _Filled:
         return len(self._x)
 
     def block(self, steps: slice) -> Any:
-        """Return some time steps, filled, in memory of their own."""
+        """Return a copy of some time steps with masked entries replaced."""
         block = np.array(self._x[steps])
         np.copyto(block, self._stand_in, where=self._masked[steps])
         return block
 
 
 def _steps(x: Any, reverse: bool) -> Iterator[Any]:
-    """Return the time steps of an input or a mask, in memory that a step may write into."""
+    """Yield copies of the time steps of an input or a mask, which a step may write into."""
     starts = range(0, len(x), BLOCK)
     for start in reversed(starts) if reverse else starts:
         steps = slice(start, start + BLOCK)

@@ -1,4 +1,4 @@
-"""The loop that an expert writes by hand for numpy."""
+"""The handwritten numpy loop that the benchmark compares polyrnn with."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,21 +9,21 @@ from polyrnn_benchmark.framework import Framework, Loop, Program, Step, Tensor
 
 
 class NumpyFramework(Framework):
-    """Runs eagerly; its threads are those of its linear algebra, which the environment settles."""
+    """Runs loops eagerly; environment variables set the threads of its linear algebra."""
 
     def use_threads(self, threads: int) -> None:
-        """Do nothing: the environment has settled it."""
+        """Do nothing, because environment variables set the number of threads."""
 
     def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """Give the array itself."""
+        """Return the array itself."""
         return array
 
     def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
-        """Give the tensor itself."""
+        """Return the tensor, which is an array."""
         return np.asarray(tensor)
 
     def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
-        """Make the step of an LSTM."""
+        """Return the step function of an LSTM."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             h, c = states
@@ -36,7 +36,7 @@ class NumpyFramework(Framework):
         return step
 
     def short_step(self, kernel: Tensor) -> Step:
-        """Make the short step."""
+        """Return the step function of a simple RNN."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             h = np.tanh(x + states[0] @ kernel)
@@ -45,31 +45,31 @@ class NumpyFramework(Framework):
         return step
 
     def hand_written(self, mode: str) -> Loop:
-        """Give the eager loop."""
+        """Return the eager loop."""
         return loop
 
     def call(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call; results are always ready."""
+        """Return a function that runs a program; its results are always ready."""
         return lambda: program(*tensors)
 
     def gradient(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Refuse: numpy does not differentiate."""
+        """Raise a `TypeError`, because numpy does not differentiate."""
         raise TypeError("numpy does not differentiate")
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Squash to the numbers from 0 to 1."""
+    """Return the logistic sigmoid of a tensor."""
     return 1 / (1 + np.exp(-x))
 
 
 def loop(
     step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Walk over ``x[:, t]`` and write the outputs in place."""
+    """Run a step function over ``x[:, t]`` and write the outputs into one array."""
     batch, time = x.shape[:2]
     outputs = np.empty((batch, time, states[0].shape[1]), x.dtype)
     if mask is None:
@@ -88,6 +88,6 @@ def loop(
 
 
 def without_padding(x: Tensor, mask: Tensor) -> Tensor:
-    """Put the first valid input of each row in the place of its padding."""
+    """Return the inputs with the padding of each row replaced by its first valid input."""
     first = x[np.arange(len(x)), mask.argmax(axis=1)]
     return np.where(mask[..., None], x, first[:, None])

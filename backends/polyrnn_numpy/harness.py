@@ -1,4 +1,4 @@
-"""How the conformance suite drives numpy: eagerly, and without gradients."""
+"""The harness with which the conformance suite runs numpy: eagerly, without gradients."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -8,7 +8,7 @@ from polyrnn_numpy.backend import BLOCK
 
 
 class NumpyHarness(Harness):
-    """Runs functions as they are."""
+    """Runs functions eagerly."""
 
     limitations: ClassVar[Mapping[Capability, str]] = {
         "gradients": "numpy does not differentiate.",

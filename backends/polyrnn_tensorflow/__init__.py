@@ -1,11 +1,11 @@
-"""The tensorflow backend of polyrnn: says what it is, without importing tensorflow."""
+"""The plug-in that describes the tensorflow backend of polyrnn without importing tensorflow."""
 
 from polyrnn import BackendInfo, hookimpl
 
 
 @hookimpl
 def polyrnn_backends() -> BackendInfo:
-    """Describe the tensorflow backend."""
+    """Return the description of the tensorflow backend."""
     return BackendInfo(
         name="tensorflow",
         modules=("tensorflow",),

@@ -1,11 +1,11 @@
-"""What TensorFlow does its own way: unknown sizes, variables, and tracked containers.
+"""The tensorflow backend.
 
-What is called at each walk is called by `tf.raw_ops`: what stands around the operations in
-Python takes as long as they do, or longer.
+Operations that every call needs are called through `tf.raw_ops`, because the Python wrappers around
+them take as long as the operations, or longer.
 
-How a graph walks over time is in `polyrnn_tensorflow.graph_loop`, and what a step finds
-as its namespace in `polyrnn_tensorflow.functions`. The backend is larger than the
-others because TensorFlow executes in two ways, and knows a size, or a rank, or not.
+`polyrnn_tensorflow.graph_loop` implements the loop in a graph, and `polyrnn_tensorflow.functions`
+is the namespace for steps. The backend is larger than the others because TensorFlow executes
+eagerly and in graphs, where sizes and even ranks may be unknown.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,17 +22,16 @@ from polyrnn_tensorflow.internals import shape_of
 from polyrnn_tensorflow.time_steps import length_of, static_length
 
 BLOCK = 128
-"""How many time steps an eager loop takes apart at once."""
+"""How many time steps an eager loop unstacks at once."""
 
 
 class TensorFlowBackend(Backend):
-    """Computes with TensorFlow: eagerly, in graphs of every kind, and compiled by XLA.
+    """The tensorflow backend, which runs eagerly, in graphs of every kind, and under XLA.
 
-    Eagerly the step is called once for each time step. In a graph it is traced twice
-    for each trace of the graph, once to find what it puts out and once for the body of
-    a `tf.while_loop`, and only once where the time axis has the static length 1. It is
-    executed once for each time step. With ``unroll=True`` it is traced once for each
-    time step.
+    Eagerly the step is called once for each time step. In a graph it is traced twice for each
+    trace of the graph: once to find its outputs, and once for the body of a `tf.while_loop`. It is
+    traced once if the time axis has the static length 1, and once for each time step with
+    ``unroll=True``. It is always executed once for each time step.
     """
 
     tensor_type: ClassVar = tf.Tensor
@@ -48,7 +47,7 @@ class TensorFlowBackend(Backend):
         shape = shape_of(x)
         if shape is None:
             return tf.transpose(x, tf.concat([[1, 0], tf.range(2, tf.rank(x))], 0))
-        # A list would be made a tensor by way of Python, which takes longer than to transpose.
+        # An array, because converting a list to a tensor takes longer than the transposition.
         return tf.raw_ops.Transpose(x=x, perm=np.array([1, 0, *range(2, len(shape))], np.int32))
 
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
@@ -58,8 +57,9 @@ class TensorFlowBackend(Backend):
         mask_rank = len(mask_shape)
         is_of_rows = mask_rank == 1 and shape is not None and mask_shape == shape[:1]
         if is_of_rows and shape == shape_of(on_false) and tf.executing_eagerly():
-            # This operation takes whole rows, of any rank, and half the time in training. It
-            # does not broadcast, and a converted graph takes its mask for one of columns.
+            # This operation selects whole rows, of any rank, and halves the time in training. It
+            # does not broadcast, and in a graph that was converted (as by tf.vectorized_map) it
+            # would apply the mask to columns.
             return tf.raw_ops.Select(condition=mask, x=on_true, y=on_false)
         if shape is None:
             missing = tf.ones([tf.rank(on_true) - mask_rank], tf.int32)
@@ -100,11 +100,11 @@ class TensorFlowBackend(Backend):
         return hasattr(type(value), "__tf_tensor__")
 
     def nonzero(self, x: Any) -> Any:
-        # To cast a complex number looks at its real part alone.
+        # A cast of a complex number would ignore its imaginary part.
         return tf.not_equal(x, tf.zeros([], x.dtype)) if x.dtype.is_complex else tf.cast(x, tf.bool)
 
     def length_mask(self, lengths: Any, like: Any) -> Any:
-        # Neither the dtype of the lengths nor that of sizes need hold the other.
+        # Compare as int64 or uint64, because other dtypes may not hold both lengths and sizes.
         steps = tf.range(length_of(like, tf.int64), dtype=tf.int64)
         if lengths.dtype == tf.uint64:
             steps = tf.cast(steps, tf.uint64)
@@ -139,13 +139,13 @@ class TensorFlowBackend(Backend):
 
 
 def _copy(x: Any) -> Any:
-    """Return the values of a tensor in memory of their own, where they could share it."""
-    # Eagerly an element of a tensor shares its memory, and would keep all of it.
+    """Return a copy of a tensor in eager mode, and the tensor itself in a graph."""
+    # Eagerly a slice shares memory with the whole tensor, and would keep all of it alive.
     if not tf.executing_eagerly():
         return x
     if x.shape.rank == 0:
         return tf.reshape(_copy(tf.reshape(x, [1])), [])
-    # To join it with nothing copies a tensor, and is the only operation that always does.
+    # Concatenation with an empty tensor is the only operation that always copies.
     return tf.concat([x, tf.zeros([0, *x.shape[1:]], x.dtype)], 0)
 
 
@@ -161,10 +161,10 @@ def _stack(values: list[Any]) -> Any:
 
 
 def _slices(x: Any, reverse: bool) -> Iterator[Any]:
-    """Take a tensor of static length apart, in the order of the walk.
+    """Yield the time steps of a tensor of static length, in the order of the loop.
 
-    To split copies nothing and to unstack copies all, but reading one step by its index
-    takes as long as several operations do.
+    The tensor is split into blocks, which copies nothing, and each block is unstacked, which copies
+    it. Reading single time steps by their index would be much slower.
     """
     length = static_length(x)
     assert length is not None
@@ -180,7 +180,7 @@ def _first_true(mask: Any) -> Any:
 
 
 def _take(x: Any, steps: Any) -> Any:
-    """Return ``x[steps[b], b]`` for each sample `b`."""
+    """Return the entries ``x[steps[b], b]`` for each sample `b`."""
     batch = length_of(steps, tf.int32)
     samples = np.arange(batch, dtype=np.int32) if isinstance(batch, int) else tf.range(batch)
     x = _not_empty(x)
@@ -188,7 +188,7 @@ def _take(x: Any, steps: Any) -> Any:
     if shape is not None and all(shape):
         places = tf.raw_ops.Pack(values=[steps, samples], axis=1)
         return tf.raw_ops.GatherNd(params=x, indices=places)
-    # That operation takes nothing, not even nothing, from a tensor without elements.
+    # GatherNd raises for a tensor without elements, even if the result has none either.
     sizes = tf.shape(x)
     rows = tf.reshape(x, tf.concat([sizes[:1] * sizes[1:2], sizes[2:]], 0))
     taken = tf.gather(rows, steps * batch + samples)
@@ -197,7 +197,7 @@ def _take(x: Any, steps: Any) -> Any:
 
 
 def _not_empty(x: Any) -> Any:
-    """Give a first axis that may turn out to be empty something to be asked for."""
+    """Return a tensor padded by one entry if the size of its first axis, unknown, may be zero."""
     if static_length(x) is not None:
         return x
     if x.shape.rank is None:

@@ -1,4 +1,4 @@
-"""Nests on TensorFlow: extension types and tracked containers besides what optree knows."""
+"""Flattens nests, in which extension types and tracked containers of TensorFlow are nodes."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     while extension_types.take_apart(leaves):
         leaves, structure = nests.flatten(tree)
     if structure.namespace:
-        # There is a container of ours in it: a step that gets a tracked list may
-        # give back a plain one, so the structure had better be that of a plain one.
+        # The nest holds a type that polyrnn registered, such as a tracked list. A step that is
+        # given one may return a plain list, so the structure is made that of plain containers.
         leaves, structure = nests.flatten(nests.unflatten(structure, leaves))
     return leaves, structure
 
 
-def _take_apart_tracked_containers() -> None:
-    """Have nests see the plain container in what `tf.Module` and Keras make of attributes."""
+def _register_tracked_containers() -> None:
+    """Register the containers that `tf.Module` and Keras wrap around attributes as nodes."""
     for kind, plain in tracked_containers():
         if optree.register_pytree_node.get(kind, namespace=nests.NAMESPACE) is None:
             optree.register_pytree_node(
@@ -36,4 +36,4 @@ def _take_apart_tracked_containers() -> None:
             )
 
 
-_take_apart_tracked_containers()
+_register_tracked_containers()

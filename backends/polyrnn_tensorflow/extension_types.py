@@ -1,7 +1,7 @@
-"""Instances of `tf.experimental.ExtensionType` as nests: their tensors are leaves.
+"""Makes instances of `tf.experimental.ExtensionType` nests whose leaves are their tensors.
 
-What else such an instance holds, numbers and strings for example, is part of the structure.
-Tensors of the framework that have parts, such as a `tf.RaggedTensor`, are no such instances.
+Other values of an instance, such as numbers and strings, are part of the structure. Composite
+tensors of TensorFlow, such as a `tf.RaggedTensor`, are not extension types, and remain leaves.
 """
 
 import threading
@@ -20,13 +20,13 @@ _lock = threading.Lock()
 
 
 def take_apart(leaves: list[Any]) -> bool:
-    """Have nests take apart the types of such instances from now on.
+    """Register the types of all extension types among some leaves as nodes of nests.
 
     Args:
-        leaves: What nests were taken apart into.
+        leaves: The leaves of a nest.
 
     Returns:
-        Whether one of the leaves is no leaf any more.
+        Whether one of the leaves was an extension type, so that the nest has to be flattened again.
     """
     found = False
     for leaf in leaves:
@@ -40,7 +40,7 @@ def take_apart(leaves: list[Any]) -> bool:
 
 
 class _Part(optree.PyTreeEntry):
-    """Names a tensor within a field as Python reaches it, such as ``.several[2]``."""
+    """A path entry for a tensor within a field, printed as Python code: ``.several[2]``."""
 
     def codify(self, /, node: str = "") -> str:
         return f"{node}.{self.entry}"
@@ -74,8 +74,8 @@ def _register(kind: type) -> None:
         def put(_: str, value: Any) -> Any:
             return next(remaining) if value is nests.LEAF else value
 
-        # Not by the constructor, which may take something else than the fields, and which
-        # checks their shapes: those that a step is given have no time axis.
+        # The constructor is not called: it may have other parameters than the fields, and it
+        # checks their shapes, while the tensors that a step is given have no time axis.
         node: Any = object.__new__(kind)
         vars(node).update(
             (name, _map(name, value, put)) for name, value in zip(fields, rest, strict=True)
@@ -92,7 +92,7 @@ def _register(kind: type) -> None:
 
 
 def _map(path: str, value: Any, function: Callable[[str, Any], Any]) -> Any:
-    """Call a function with each part of a field and its path, and put together the results."""
+    """Return a field with each part replaced by ``function(path of the part, part)``."""
     if isinstance(value, tuple):
         return tuple(_map(f"{path}[{at}]", part, function) for at, part in enumerate(value))
     if isinstance(value, Mapping):

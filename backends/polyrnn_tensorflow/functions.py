@@ -1,9 +1,9 @@
 # ruff: noqa: A001 - the names are NumPy's, some of which Python uses as well
-"""The functions a step finds by `polyrnn.namespace`: NumPy's names for TensorFlow's own.
+"""The module that `polyrnn.namespace` returns: TensorFlow's functions under NumPy's names.
 
-``tensorflow.experimental.numpy`` widens bfloat16 and float32 to float64 where a
-Python number takes part, has no ``tanh`` of a bfloat16, and takes three times as
-long over a ``where``. Here the dtype of the tensor is kept, always.
+``tensorflow.experimental.numpy`` is no substitute: it widens bfloat16 and float32 to float64 when
+an operand is a Python number, has no ``tanh`` for bfloat16, and its ``where`` takes three times as
+long. The functions of this module always keep the dtype of the tensor.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from polyrnn.marks import left_alone
 
 
 def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Let the first operand be a number; a graph takes that only for the second."""
+    """Return a function whose first operand may be a number; in a graph only the second may."""
 
     def binary(x: Any, y: Any) -> Any:
         return function(_number_as(x, y), y)
@@ -95,7 +95,7 @@ tensordot = tf.tensordot
 
 @left_alone
 def concatenate(arrays: Any, axis: int = 0) -> Any:
-    """Join tensors along an axis they have."""
+    """Join tensors along an existing axis."""
     return tf.concat(arrays, axis)
 
 
@@ -105,7 +105,7 @@ stack = tf.stack
 
 @left_alone
 def matmul(x: Any, y: Any) -> Any:
-    """Multiply matrices, or stacks of them; a tensor of rank 1 is a vector, as in NumPy."""
+    """Return the matrix product of two tensors; as in NumPy, a tensor of rank 1 is a vector."""
     if x.shape.rank == 1:
         return tf.squeeze(matmul(x[None], y), -1 if y.shape.rank == 1 else -2)
     return tf.linalg.matvec(x, y) if y.shape.rank == 1 else tf.matmul(x, y)
@@ -113,11 +113,11 @@ def matmul(x: Any, y: Any) -> Any:
 
 @left_alone
 def take(x: Any, indices: Any, axis: int) -> Any:
-    """Pick entries along an axis by their indices."""
+    """Return the entries of a tensor at some indices along an axis."""
     return tf.gather(x, indices, axis=axis)
 
 
 @left_alone
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """Pick from `x` where the condition is true, elsewhere from `y`; either may be a number."""
+    """Return `x` where the condition is true, and `y` elsewhere; either may be a number."""
     return tf.where(condition, _number_as(x, y), y)

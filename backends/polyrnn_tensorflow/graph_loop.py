@@ -1,8 +1,8 @@
-"""How a graph walks over time: by a `tf.while_loop`, which puts outputs on a list.
+"""The loop in a graph: a `tf.while_loop` that appends outputs to tensor lists.
 
-- What the outputs are, `polyrnn_tensorflow.look_ahead` finds before the loop starts.
-- How inputs are read is in `polyrnn_tensorflow.time_steps`.
-- A shape that is known going in is known coming out, whatever the step loses of it.
+- `polyrnn_tensorflow.look_ahead` finds the shapes and dtypes of the outputs before the loop.
+- `polyrnn_tensorflow.time_steps` reads the inputs.
+- States keep the static shapes that they have before the loop, even if the step loses them.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,21 @@ from polyrnn_tensorflow.time_steps import (
 
 
 def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[Carry, list[Any]]:
-    """Walk in a graph, by a `tf.while_loop`."""
+    """Run a loop in a graph.
+
+    Args:
+        body: As in `polyrnn.Backend.loop`.
+        carry: As in `polyrnn.Backend.loop`.
+        xs: As in `polyrnn.Backend.loop`.
+        reverse: Whether to loop from the last time step to the first.
+
+    Returns:
+        The last carry and the stacked outputs.
+    """
     length = length_of(xs[0], tf.int32)
     found = look_ahead(body, carry, xs, reverse)
-    # Beside outputs a copy of the inputs is little; where none are kept it would be all there is.
+    # `TakenOffList` copies the inputs. If outputs are stacked, the copy hardly matters; if not, it
+    # would dominate the memory of the loop.
     time_steps = TakenOffList if found.outputs else ReadInPlace
     sources = [time_steps(x, reverse) for x in xs]
     sinks = [
@@ -50,7 +61,7 @@ def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[
             list(map(_push, sinks, outputs)),
         )
 
-    # XLA makes room for what gradients remember by the greatest count, which must not be 0.
+    # XLA allocates memory for the gradients by `maximum_iterations`, which must not be 0.
     steps, further = length, True
     if not isinstance(length, int):
         steps, further = tf.maximum(length, 1), length > 0
@@ -73,7 +84,7 @@ def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[
 
 @contextmanager
 def _control_flow_of_version_2() -> Iterator[None]:
-    """Have loops differentiate lists, also in programs that behave as in version 1."""
+    """Enable control flow v2 for a block, as v1 loops cannot differentiate tensor lists."""
     if tf.compat.v1.control_flow_v2_enabled():
         yield
         return
@@ -98,7 +109,7 @@ def _stack(sink: Any, shape: tf.TensorShape, dtype: Any, length: int | None) -> 
 
 
 def _keep_shapes(entry: list[Any] | None, shapes: list[tf.TensorShape] | None) -> list[Any]:
-    """Give tensors that lost static sizes those that they have throughout the loop."""
+    """Return the tensors of an entry with the static shapes that they have throughout the loop."""
     return [
         tensor if tensor.shape == shape else tf.ensure_shape(tensor, shape)
         for tensor, shape in zip(entry or [], shapes or [], strict=True)

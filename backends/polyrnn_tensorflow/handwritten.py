@@ -1,4 +1,4 @@
-"""The loop that an expert writes by hand for TensorFlow: eager, as a graph, and under XLA."""
+"""The handwritten TensorFlow loops that the benchmark compares polyrnn with."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,23 +10,23 @@ from polyrnn_benchmark.framework import DIFFERENTIABLE, Framework, Loop, Program
 
 
 class TensorflowFramework(Framework):
-    """Runs on the device that TensorFlow chooses."""
+    """Runs loops eagerly, in a graph and under XLA, on the device that TensorFlow chooses."""
 
     def use_threads(self, threads: int) -> None:
-        """Set TensorFlow's own threads."""
+        """Set the number of threads of TensorFlow."""
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """Make a constant."""
+        """Return a constant tensor."""
         return tf.constant(array)
 
     def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
-        """Bring a tensor to the host."""
+        """Return the values of a tensor as a NumPy array."""
         return np.asarray(tensor)
 
     def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
-        """Make the step of an LSTM."""
+        """Return the step function of an LSTM."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             h, c = states
@@ -38,7 +38,7 @@ class TensorflowFramework(Framework):
         return step
 
     def short_step(self, kernel: Tensor) -> Step:
-        """Make the short step."""
+        """Return the step function of a simple RNN."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             h = tf.tanh(x + states[0] @ kernel)
@@ -47,23 +47,23 @@ class TensorflowFramework(Framework):
         return step
 
     def hand_written(self, mode: str) -> Loop:
-        """Give the Python loop, or the loop within the graph."""
+        """Return the Python loop for eager mode, else the loop in a graph."""
         if mode == "eager":
             return eager_loop
-        # XLA must know beforehand how many steps there may be; a graph is slower for it.
+        # XLA requires a bound on the number of iterations, which makes an ordinary graph slower.
         return lambda *arguments: graph_loop(*arguments, bounded=mode == "xla")
 
     def call(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call."""
+        """Return a function that runs a program."""
         compiled = _compiled(mode, program)
         return lambda: _ready(compiled(*tensors))
 
     def gradient(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call that runs a program forward and backward."""
+        """Return a function that runs a program forward and backward."""
 
         def gradient(*arguments: Tensor) -> list[Tensor]:
             wanted = list(arguments[:DIFFERENTIABLE])
@@ -94,7 +94,7 @@ def _ready(results: list[Tensor]) -> list[Tensor]:
 def eager_loop(
     step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Walk over the time steps, taken apart once, and stack the outputs at the end."""
+    """Run a step function over the unstacked time steps and stack the outputs at the end."""
     outputs = []
     if mask is None:
         for x_t in tf.unstack(x, axis=1):
@@ -115,7 +115,15 @@ def eager_loop(
 def graph_loop(
     step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None, *, bounded: bool
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Walk by `tf.while_loop` over tensors taken apart beforehand."""
+    """Run a step function in a `tf.while_loop` over inputs in a `tf.TensorArray`.
+
+    Args:
+        step: The step function.
+        x: The inputs.
+        states: The initial states.
+        mask: The mask, or `None`.
+        bounded: Whether to tell TensorFlow the maximal number of iterations.
+    """
     time = x.shape[1]
     if mask is not None:
         x = without_padding(x, mask)
@@ -153,6 +161,6 @@ def _taken_apart(x: Tensor) -> Any:
 
 
 def without_padding(x: Tensor, mask: Tensor) -> Tensor:
-    """Put the first valid input of each row in the place of its padding."""
+    """Return the inputs with the padding of each row replaced by its first valid input."""
     first = tf.gather(x, tf.argmax(tf.cast(mask, tf.uint8), axis=1), axis=1, batch_dims=1)
     return tf.where(mask[..., None], x, first[:, None])

@@ -1,4 +1,4 @@
-"""How the conformance suite drives TensorFlow: eagerly, in two kinds of graph, and by XLA."""
+"""The harness with which the conformance suite runs TensorFlow: eagerly, in graphs, with XLA."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,12 +12,12 @@ from polyrnn_tensorflow.backend import BLOCK
 
 
 class TensorFlowHarness(Harness):
-    """Runs functions as they are and as graphs, of known and of unknown shapes.
+    """Runs functions eagerly, in graphs with known and with unknown shapes, and under XLA.
+
+    Unless TensorFlow is already initialized, the CPU is split into two logical devices.
 
     Args:
         backend: The backend under test.
-
-    It makes two devices of the CPU, unless TensorFlow runs already.
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {}
@@ -31,7 +31,7 @@ class TensorFlowHarness(Harness):
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
         cpu = tf.config.list_physical_devices("CPU")[0]
-        with suppress(RuntimeError):  # where TensorFlow runs already it has the devices it has
+        with suppress(RuntimeError):  # TensorFlow is already initialized
             tf.config.set_logical_device_configuration(
                 cpu, [tf.config.LogicalDeviceConfiguration()] * 2
             )
@@ -74,11 +74,11 @@ def _in_mode(mode: str, function: Function, tensors: Sequence[Any]) -> Function:
     if mode == "unknown":
         specs = [tf.TensorSpec(_forget(tensor.shape), tensor.dtype) for tensor in tensors]
     graph = tf.function(function, jit_compile=mode == "xla", autograph=False)
-    # Asked for by name, a graph made anew at each call draws no advice about retracing.
+    # Calling the concrete function avoids TensorFlow's warnings about frequent retracing.
     concrete: Function = graph.get_concrete_function(*specs)
     return concrete
 
 
 def _forget(shape: tf.TensorShape) -> tf.TensorShape:
-    """Leave of a shape what a model knows: the features, and neither batch nor time."""
+    """Return a shape with unknown batch and time sizes, as the shapes within a model have."""
     return tf.TensorShape([None] * min(2, len(shape))).concatenate(shape[2:])

@@ -1,4 +1,4 @@
-"""Everything that the backend takes from TensorFlow without TensorFlow's promise to keep it."""
+"""All private names of TensorFlow that the backend uses, and what it does without them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from polyrnn.private_names import PrivateNames
 
-SHAPES = "the quick way to a shape"
+SHAPES = "the fast access to static shapes"
 LOOK_AHEAD = "a loop in a graph"
-COMPOSITES = "a tensor of several parts within a tf.experimental.ExtensionType"
+COMPOSITES = "a composite tensor within a tf.experimental.ExtensionType"
 
 PRIVATE = PrivateNames(
     "tensorflow",
@@ -39,25 +39,25 @@ def _public_shape_of(x: Any) -> Shape:
 
 
 shape_of: Callable[[Any], Shape] = _public_shape_of if PRIVATE.missing(SHAPES) else _quick_shape_of
-"""Give the static shape of a tensor; `None` where not even the rank is known.
+"""A function that returns the static shape of a tensor, or `None` if its rank is unknown.
 
-``x.shape`` is made of Python objects when it is first asked for, which takes longer than
-many an operation.
+The attribute ``x.shape`` creates Python objects when it is first read, which takes longer than
+many operations.
 """
 
 
 def new_graph(name: str) -> Any:
-    """Return a graph that a function is traced in.
+    """Return a new graph in which a function can be traced.
 
     Args:
         name: The name of the graph.
 
     Raises:
-        RuntimeError: If TensorFlow has none of the kind that is needed.
+        RuntimeError: If TensorFlow lacks a private name that this needs.
     """
     missing = PRIVATE.missing(LOOK_AHEAD)
     if missing:
-        # Of a type that AutoGraph passes on as it is.
+        # A RuntimeError, because AutoGraph does not change the type of built-in errors.
         raise RuntimeError(
             f"{PRIVATE.explain(LOOK_AHEAD, missing)}; eager calls work, and in a graph those with "
             "unroll=True"
@@ -72,16 +72,16 @@ COMPOSITE: tuple[type[Any], ...] = (
     if _composite is None
     else (_composite,)
 )
-"""The types of tensors that have parts; where TensorFlow does not say which, those it documents."""
+"""The types of composite tensors; if the private name is missing, the documented ones."""
 
 
 def tracked_containers() -> list[tuple[type[Any], Callable[[Any], Any]]]:
-    """List what `tf.Module` and Keras make of the containers among their attributes.
+    """Return the types that `tf.Module` and Keras wrap around containers in their attributes.
 
-    The types are private; their instances are not.
+    The types are private, so they are found by assigning containers to a `tf.Module`.
 
     Returns:
-        Each type, with a function that returns the plain container of an instance.
+        Pairs of a type and a function that returns the plain container of an instance.
     """
     module = tf.Module()
     module.tracked = [{}, ([],)]

@@ -1,8 +1,8 @@
-"""What a step puts out, found without executing anything that the loop executes again.
+"""Finds the shapes and dtypes of the outputs of a step before the loop, without executing it.
 
-A loop of a graph must know what it carries before it starts, so the step is traced once in a
-graph that is thrown away. To execute it there would not do: an operation's seed is counted
-per graph, so random numbers would repeat, and a side effect would take place once too often.
+A loop in a graph must know its carry before it starts, so the step is traced once in a graph that
+is then discarded. The step must not be executed there, because side effects would happen once too
+often, and because random numbers would repeat: TensorFlow counts the seeds of operations per graph.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ READING = frozenset(
         "VariableV2",
     ]
 )
-"""Operations that have a state, and leave it as it is."""
+"""Stateful operations that only read their state."""
 
 RANDOM = frozenset(
     [
@@ -28,26 +28,26 @@ RANDOM = frozenset(
         "TruncatedNormal",
     ]
 )
-"""Operations each of which counts for itself, so that a copy changes nothing for the others.
+"""Random operations that have a counter of their own, so that a copy does not affect others.
 
-Those that draw from a generator share its state.
+Operations that draw from a generator are not among them, because they share its state.
 """
 
 CALLS = frozenset(["Case", "If", "PartitionedCall", "StatefulPartitionedCall", "While"])
-"""Operations that have a state where a function that they call has one."""
+"""Operations that are stateful only if a function that they call is."""
 
 
 class Found(NamedTuple):
-    """What is known of a loop before it starts."""
+    """The carry and the outputs of a loop, as known before it starts."""
 
     carry: Carry
-    """The carry, with zeros for an entry that starts as `None` and is a list afterwards.
+    """The first carry, in which zeros replace each `None` that the body replaces by a list.
 
-    A size that only an operation with side effects would tell is 1.
+    A size of these zeros that only an operation with side effects would give is 1.
     """
 
     shapes: list[list[tf.TensorShape] | None]
-    """The static shapes of the carry throughout the loop, in which such a size is `None`."""
+    """The static shapes of the carry throughout the loop, where such a size is `None`."""
 
     outputs: list[tuple[tf.TensorShape, Any]]
     """The static shape and the dtype of each output."""
@@ -58,12 +58,12 @@ def look_ahead(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> Found:
 
     Args:
         body: The body of a loop.
-        carry: What the loop starts with.
-        xs: The tensors that the loop reads, with time as the first axis.
-        reverse: Whether it reads them from the last step to the first.
+        carry: The first carry of the loop.
+        xs: The inputs of the loop, with time as the first axis.
+        reverse: Whether it loops from the last time step to the first.
 
     Returns:
-        What is known of the loop.
+        The carry and the outputs of the loop.
     """
     graph = new_graph("polyrnn_look_ahead")
     with graph.as_default():
@@ -90,7 +90,7 @@ def look_ahead(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> Found:
 
 
 def _zeros(like: Any, sizes: Any) -> Any:
-    """Make zeros of the sizes; where there are none, of the static ones, and 1 for the others."""
+    """Return zeros of the given sizes; without them, of the static sizes, and 1 if unknown."""
     if sizes is None:
         shape = [1 if size is None else size for size in like.shape] if like.shape.rank else []
         return tf.zeros(shape, like.dtype)
@@ -100,16 +100,16 @@ def _zeros(like: Any, sizes: Any) -> Any:
 
 
 def _copy_without_effects(graph: Any, sizes: list[Any], given: dict[str, Any]) -> list[Any]:
-    """Copy from a graph what its tensors are computed from, but nothing with side effects.
+    """Copy tensors of a graph, with the operations that compute them, to the default graph.
 
     Args:
         graph: The graph.
-        sizes: Tensors in it, each of which may be `None`.
-        given: The tensors outside of it that take the place of tensors in it, by their names.
+        sizes: Tensors of the graph, each of which may be `None`.
+        given: Tensors outside of the graph that replace tensors in it, by the names of the latter.
 
     Returns:
-        The tensors in the default graph; `None` where there was `None`, and where the copy
-        would have side effects.
+        The copies; `None` in place of each `None`, and of each tensor whose computation has side
+        effects.
     """
     definition = graph.as_graph_def()
     effects = _Effects(graph, definition)
@@ -127,10 +127,10 @@ def _copy_without_effects(graph: Any, sizes: list[Any], given: dict[str, Any]) -
         for operation in operations or []
         for tensor in operation.inputs
     }
-    # TensorFlow forgets the functions of a graph that is no more, and the copies call them.
+    # The copies call functions of the graph, so the graph must stay alive.
     surrounding: Any = tf.compat.v1.get_default_graph()
     surrounding.polyrnn_looked_ahead = [*getattr(surrounding, "polyrnn_looked_ahead", []), graph]
-    # What a function closes over stands outside of it, be it in a graph or not.
+    # Tensors that a function closes over are outside of it, in another graph or eager.
     capture = getattr(surrounding, "capture", tf.convert_to_tensor)
     copies = iter(
         tf.graph_util.import_graph_def(
@@ -144,10 +144,10 @@ def _copy_without_effects(graph: Any, sizes: list[Any], given: dict[str, Any]) -
 
 
 def _needed(size: Any, given: dict[str, Any], effects: "_Effects") -> set[Any] | None:
-    """List the operations that compute a tensor; `None` if one of them has side effects.
+    """Return the operations that compute a tensor; `None` if one of them has side effects.
 
-    An operation with side effects whose sizes are static is given as zeros instead: no size
-    follows from its values, or it would not be the same at each step.
+    If an operation has side effects and its result a static shape, zeros replace its result.
+    The size cannot depend on its values, or else it would not be the same at each step.
     """
     needed: set[Any] = set()
     waiting = [size]
@@ -167,14 +167,19 @@ def _needed(size: Any, given: dict[str, Any], effects: "_Effects") -> set[Any] |
 
 
 class _Effects:
-    """Tells which operations of a graph have side effects."""
+    """Determines which operations of a graph have side effects.
+
+    Args:
+        graph: The graph.
+        definition: Its ``GraphDef``.
+    """
 
     def __init__(self, graph: Any, definition: Any) -> None:
         self._definition_of = graph.op_def_for_type
         self._bodies = {f.signature.name: f.node_def for f in definition.library.function}
 
     def of(self, node: Any) -> bool:
-        """Whether the operation has side effects, or a function that it calls has some."""
+        """Return whether an operation, or a function that it calls, has side effects."""
         called = [node.op]
         for value in node.attr.values():
             called += [function.name for function in (value.func, *value.list.func)]

@@ -1,8 +1,8 @@
-"""How a loop of a graph gets at the time steps of its inputs, one after the other.
+"""Reads the time steps of inputs one after the other in a loop in a graph.
 
-The gradient of reading ``x[t]`` is as large as `x`, at every step, and that of reading from
-a `tf.TensorArray` is no smaller; with them the cost grows with the square of the time. The
-gradient of taking the last element off a list is one element.
+The gradient of ``x[t]`` is as large as `x` at each step, and so is the gradient of a read from a
+`tf.TensorArray`: the cost of the backward pass would grow with the square of the number of steps.
+The gradient of removing the last element of a tensor list is a single element.
 """
 
 from abc import ABC, abstractmethod
@@ -14,33 +14,34 @@ from polyrnn_tensorflow.internals import shape_of
 
 
 class TimeSteps(ABC):
-    """The time steps of a tensor, in the order of a walk.
+    """The time steps of a tensor, in the order of the loop.
 
     Args:
         x: A tensor with time as its first axis.
-        reverse: Read from the last step to the first.
+        reverse: Whether to read from the last time step to the first.
     """
 
     handle: Any
-    """What tells the next step, for the loop to carry: a nest of tensors."""
+    """The nest of tensors that the loop carries to find the next time step."""
 
     @abstractmethod
     def __init__(self, x: Any, reverse: bool) -> None: ...
 
     @abstractmethod
     def read(self, handle: Any) -> tuple[Any, Any]:
-        """Read the next step.
+        """Return the next time step and the next handle.
 
         Args:
-            handle: What was given back with the step before; `self.handle` at first.
-
-        Returns:
-            The step, and the next handle.
+            handle: The handle returned with the previous time step; at first `self.handle`.
         """
 
 
 class TakenOffList(TimeSteps):
-    """Takes steps off a list; to make it copies the tensor, twice where it has to be reversed."""
+    """Reads time steps by removing them from the end of a tensor list.
+
+    The list is a copy of the tensor. Where the loop is not reversed, the tensor has to be, which
+    copies it once more.
+    """
 
     def __init__(self, x: Any, reverse: bool) -> None:
         self._dtype, self._shape = x.dtype, as_tensor(x.shape[1:])
@@ -53,10 +54,11 @@ class TakenOffList(TimeSteps):
 
 
 class ReadInPlace(TimeSteps):
-    """Reads steps by their index, and copies nothing.
+    """Reads time steps by their index, without copying the tensor.
 
-    The gradient of what is read goes to a list of blanks instead, which take no memory, and
-    of which one is taken off with each step. `tf.vectorized_map` cannot convert such a list.
+    The gradient of a step that was read goes to an element of a second tensor list, whose elements
+    are uninitialized and take no memory. One element is removed from it at each step.
+    `tf.vectorized_map` cannot convert such a list.
     """
 
     def __init__(self, x: Any, reverse: bool) -> None:
@@ -83,14 +85,14 @@ class ReadInPlace(TimeSteps):
             steps = tf.raw_ops.TensorListStack(
                 input_handle=gradients, element_shape=as_tensor(x.shape[1:]), element_dtype=x.dtype
             )
-            # What is read first takes off the last blank.
+            # The step that is read first removes the last element.
             return steps if self._reverse else tf.reverse(steps, [0])
 
         return make_blanks(x)
 
 
 def _take_off(steps: Any, shape: Any, dtype: Any) -> tuple[Any, Any]:
-    """Take the last element off a list; give it and the rest."""
+    """Remove the last element of a tensor list, and return it and the rest of the list."""
     rest, item = tf.raw_ops.TensorListPopBack(
         input_handle=steps, element_shape=shape, element_dtype=dtype
     )
@@ -99,24 +101,24 @@ def _take_off(steps: Any, shape: Any, dtype: Any) -> tuple[Any, Any]:
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def _in_place_of(blank: Any, item: Any) -> Any:
-    """Give the item, and its gradient to the blank."""
+    """Return the item, and pass its gradient to the blank instead."""
     return tf.identity(item), lambda gradient: (gradient, None)
 
 
 def as_tensor(shape: tf.TensorShape) -> Any:
-    """Give a static shape as operations on lists take it, with -1 for what is not known."""
+    """Return a static shape as operations on tensor lists expect it, with -1 for unknown sizes."""
     if shape.rank is None:
         return tf.constant(-1)
     return tf.constant([-1 if size is None else size for size in shape.as_list()], tf.int32)
 
 
 def static_length(x: Any) -> int | None:
-    """Give the size of the first axis where it is static."""
+    """Return the size of the first axis if it is static, else `None`."""
     shape = shape_of(x)
     return None if shape is None else shape[0]
 
 
 def length_of(x: Any, dtype: Any) -> Any:
-    """Give the size of the first axis: an integer where it is static, else a tensor."""
+    """Return the size of the first axis: an integer if it is static, else a tensor."""
     length = static_length(x)
     return tf.shape(x, dtype)[0] if length is None else length

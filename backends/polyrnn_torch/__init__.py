@@ -1,11 +1,11 @@
-"""The torch backend of polyrnn: says what it is, without importing torch."""
+"""The plug-in that describes the torch backend of polyrnn without importing torch."""
 
 from polyrnn import BackendInfo, hookimpl
 
 
 @hookimpl
 def polyrnn_backends() -> BackendInfo:
-    """Describe the torch backend."""
+    """Return the description of the torch backend."""
     return BackendInfo(
         name="torch",
         modules=("torch",),

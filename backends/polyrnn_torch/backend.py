@@ -1,8 +1,8 @@
-"""What torch does its own way: tensors that come from NumPy, devices, and a Python loop.
+"""The torch backend.
 
-How a loop runs in Python is in `polyrnn_torch.eager_loop`, how it is compiled in
-`polyrnn_torch.compiled_loop`, and how torch.compile is kept from compiling half of polyrnn in
-`polyrnn_torch.tracing`.
+`polyrnn_torch.eager_loop` implements the loop that runs in Python and `polyrnn_torch.compiled_loop`
+the loop that torch.compile traces. `polyrnn_torch.tracing` keeps torch.compile from compiling
+functions of polyrnn separately.
 """
 
 import warnings
@@ -23,23 +23,24 @@ _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
 
 
 class TorchBackend(Backend):
-    """Computes with torch tensors.
+    """The torch backend; its tensors are instances of `torch.Tensor`.
 
-    The step is called once for each time step, and traced as often where torch.compile
-    traces a training step. Where it traces for inference, the step is traced at most
-    `longest_written_out` times, however many time steps there are.
+    Eagerly the step is called once for each time step. In a function that torch.compile traces
+    for training, the step is traced once for each time step. Without gradients it is traced at
+    most `longest_written_out` times, for any number of time steps.
     """
 
     tensor_type: ClassVar = torch.Tensor
     namespace: ClassVar = torch
 
     steps_per_round: ClassVar[int] = 8
-    """How many time steps a compiled loop takes at once, for each round has its price."""
+    """How many time steps one iteration of a compiled loop runs, as iterations have overhead."""
 
     longest_written_out: ClassVar[int] = 32
-    """Up to how many time steps a compiled loop is none: so few run faster written out.
+    """Loops up to this length are unrolled, which is faster.
 
-    At least ``2 * steps_per_round - 1``, which is what a scan may have written out.
+    It is at least ``2 * steps_per_round - 1``, the number of steps that are traced for a scan:
+    up to ``steps_per_round - 1`` before the scan, and `steps_per_round` within.
     """
 
     nests = registered_nodes
@@ -54,7 +55,7 @@ class TorchBackend(Backend):
     def select(self, mask: Any, on_true: Any, on_false: Any = None) -> Any:
         if mask.ndim < on_true.ndim:
             mask = mask.reshape(mask.shape + (1,) * (on_true.ndim - mask.ndim))
-        # A plain number for zero would be enough, but not to torch.jit.trace.
+        # torch.jit.trace does not accept a plain number for zero.
         return torch.where(mask, on_true, on_true.new_zeros(()) if on_false is None else on_false)
 
     def loop(
@@ -80,7 +81,7 @@ class TorchBackend(Backend):
         if isinstance(value, registered_nodes.PACKED):
             raise TypeError(registered_nodes.WHAT_TO_PASS_INSTEAD)
         if torch.compiler.is_compiling():
-            # What torch itself refuses there cannot be caught where it is traced.
+            # An error that torch itself raises for a value cannot be caught in a trace.
             if not isinstance(value, _CONVERTED):
                 raise TypeError(f"expected numbers, got {type(value).__name__}")
         elif isinstance(value, (np.ndarray, np.generic)):
@@ -119,7 +120,7 @@ class TorchBackend(Backend):
         return x.flip(0)
 
     def shape(self, x: Any) -> tuple[Any, ...]:
-        # What torch.jit.trace traces has tensors for sizes, of which nothing can be said.
+        # In a trace of torch.jit.trace, sizes are tensors rather than integers.
         return _untraced_shape(x) if torch.jit.is_tracing() else tuple(x.shape)
 
     def dtype_name(self, x: Any) -> str:
@@ -135,8 +136,8 @@ class TorchBackend(Backend):
 
 
 def _traceable_key(x: Any) -> tuple[Any, ...]:
-    # What tells it elsewhere torch.compile cannot trace; and to that tensors are of one
-    # type where a step is traced, and of another around it.
+    # torch.compile cannot trace the default key. It also gives tensors one type within a step
+    # and another type around it, so the exact type is not part of this key.
     return isinstance(x, torch.Tensor), x.dtype, x.shape
 
 
@@ -158,22 +159,23 @@ def _what_to_pass_instead(x: torch.Tensor) -> str:
 def _forward_fill(x: Any, mask: Any) -> Any:
     time, batch = mask.shape
     numbers = torch.arange(time * batch, device=x.device).view(time, batch)
-    # Of the rows of one sample, the last one that is not masked has the greatest number.
+    # Rows are numbered in the order of time, so the last valid row of a sample up to some step
+    # is the one with the maximal number.
     sources = torch.where(mask, numbers, numbers[:1]).cummax(0).values.flatten()
-    # One index for whole rows is quicker than two, and so is its gradient.
+    # One index over rows is faster than an index each over time and batch, gradients included.
     return x.flatten(0, 1).index_select(0, sources).unflatten(0, (time, batch))
 
 
 def _untraced_shape(x: Any) -> tuple[Any, ...]:
     with warnings.catch_warnings():
-        # It is warned of whatever a trace does not follow.
+        # torch.jit.trace warns of each conversion that it cannot record.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         return tuple(int(size) for size in x.shape)
 
 
 def _from_numpy(value: Any) -> torch.Tensor:
-    # torch reads neither negative strides nor foreign byte orders, warns of what it
-    # cannot write to, and does not know bfloat16 in the form that numpy has of it.
+    # torch supports neither negative strides nor non-native byte orders nor the bfloat16 of
+    # ml_dtypes, and warns of arrays that are not writable.
     array = np.require(value, value.dtype.newbyteorder("="), ["C", "W"])
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)

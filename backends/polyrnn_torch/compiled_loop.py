@@ -1,7 +1,6 @@
-"""The loop that torch.compile compiles: few steps written out, and more of them scanned.
+"""The loop that torch.compile traces: short loops are unrolled, longer ones become a scan.
 
-torch.compile would write out a Python loop step by step, and take the longer to compile
-the more steps there are.
+torch.compile unrolls a Python loop, so that the time to compile it grows with the number of steps.
 """
 
 import sys
@@ -26,15 +25,15 @@ def compiled_loop(
     steps_per_round: int,
     longest_written_out: int,
 ) -> tuple[Carry, list[Any]]:
-    """Walk from the first step to the last while a call is traced.
+    """Run a loop from the first step to the last in a call that is being traced.
 
     Args:
         body: As in `polyrnn.Backend.loop`.
         carry: As in `polyrnn.Backend.loop`.
         xs: As in `polyrnn.Backend.loop`.
-        unroll: Scan nothing.
-        steps_per_round: How many time steps a scan takes at once.
-        longest_written_out: Up to how many time steps nothing is scanned.
+        unroll: Whether to unroll the loop whatever its length.
+        steps_per_round: How many time steps one iteration of a scan runs.
+        longest_written_out: The length up to which loops are unrolled.
 
     Returns:
         The last carry and the stacked outputs.
@@ -42,7 +41,7 @@ def compiled_loop(
     length = xs[0].shape[0]
     in_dynamo = torch.compiler.is_dynamo_compiling()
     can_scan = not unroll and internals.can_scan(in_dynamo)
-    # A length that is not static divides by one only.
+    # A length that is not static is known to be divisible by one only.
     size, longest = 1, 1
     if can_scan and internals.has_static_value(length):
         size, longest = steps_per_round, longest_written_out
@@ -61,25 +60,26 @@ def compiled_loop(
     elif remainder:
         last, following = _scan(body, walked, rest, size)
     else:
-        # That step served only to resolve what starts as `None`, and to let the front
-        # end write down what it may not write down within a scan.
+        # The first step was traced only to find the entries that start as `None`, and for the
+        # front end to record the nest of the output, which it cannot do within a scan.
         return _scan(body, _resolved(carry, walked), xs, size)
     return last, [torch.cat(both) for both in zip(first, following, strict=True)]
 
 
 def _slices_of(xs: Sequence[Any]) -> Iterator[Any]:
-    """Give the slices of each time step, first to last."""
+    """Return an iterator over the slices of each time step, from the first to the last."""
     return zip(*[x.unbind(0) for x in xs], strict=True)
 
 
 def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]]:
-    """Walk in Python over copies, which the compiler leaves out where nothing is written."""
-    # For gradients torch wants to see that a write into one slice changes no other. Masks and
-    # integers have none, and each copy takes time to compile.
+    """Run an unrolled loop over copies, which the compiler removes where no step writes."""
+    # Slices are copied one by one where torch may differentiate, so that it sees that a write into
+    # one slice changes no other. Masks and integers have no gradients, so they are copied whole:
+    # each copy takes time to compile.
     differentiable = torch.is_grad_enabled()
     apart = [differentiable and (x.is_floating_point() or x.is_complex()) for x in xs]
 
-    # Quoted, because torch.compile meets this definition and cannot subscript types.
+    # The annotations are quoted, because torch.compile cannot trace subscripts of types.
     def owning(carry: Carry, slices: "list[Any]") -> "tuple[Carry, list[Any]]":
         own = [x.clone() if one else x for x, one in zip(slices, apart, strict=True)]
         carry, outputs = body(carry, own)
@@ -90,15 +90,15 @@ def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]
 
 
 def _is_scannable(results: list[Any]) -> bool:
-    """Tell by the results of the first steps whether a scan gives right values and gradients."""
+    """Return whether a scan is correct, judging by the results of the first steps."""
     return not _is_differentiated(results) and not any(_is_sharded(type(x)) for x in results)
 
 
 def _is_differentiated(leaves: list[Any]) -> bool:
-    """Tell by the results of the first steps whether gradients may be asked for.
+    """Return whether gradients may be computed, judging by the results of the first steps.
 
-    Inductor differentiates a scan wrongly (pytorch#153679, still so in torch 2.13). What
-    takes part in any step takes part in the first, weights that it closes over included.
+    Inductor computes wrong gradients of a scan (pytorch#153679, still open in torch 2.13). All
+    tensors that the step uses, weights that it closes over included, take part in the first step.
     """
     if torch.compiler.is_exporting():
         return False
@@ -109,14 +109,14 @@ def _is_differentiated(leaves: list[Any]) -> bool:
 
 @constant_in_traces
 def _is_sharded(kind: type) -> bool:
-    """Return whether tensors of a type are sharded over devices, which no scan takes."""
-    # Nobody has such a tensor who has not imported this, which takes long.
+    """Return whether tensors of a type are sharded over devices, which a scan does not support."""
+    # The module is slow to import, and has been imported wherever there are sharded tensors.
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and issubclass(kind, module.DTensor)
 
 
 def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, list[Any]]:
-    """Scan over rounds of `size` steps, with a carry in which nothing is left to resolve."""
+    """Run a loop as a scan of `size` steps per iteration; `carry` has no entry left to find."""
     if not torch.compiler.is_exporting():
         internals.allow_scalars()
     record = None
@@ -126,13 +126,13 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     sizes = [None if entry is None else len(entry) for entry in carry]
 
     def one_round(leaves: Any, slices: Any) -> Any:
-        # A step may write into what it is given, but a round may not.
+        # The step may write into its arguments, but the body of a scan may not.
         following, outputs = _walk(body, copied_carry(_carry(leaves, sizes)), slices)
         return _owned(_leaves(following) or leaves), _owned(outputs)
 
-    # Of xs that are not contiguous all would be copied in each round.
+    # If xs were not contiguous, the whole of them would be copied in each iteration.
     rounds = _owned([x.unflatten(0, (-1, size)) for x in xs])
-    # A scan has to carry something.
+    # A scan needs a carry with at least one tensor.
     start = _leaves(carry) or [xs[0].new_zeros(())]
     last, outputs = internals.scan(one_round, _owned(start), rounds)
     if record is not None:
@@ -149,7 +149,7 @@ def _resolved(carry: Carry, following: Carry) -> Carry:
 
 
 def _owned(tensors: Sequence[Any]) -> list[Any]:
-    # What goes into a scan and what comes out of a round may share no memory.
+    # The arguments of a scan and the results of its body may not share memory.
     return [x.clone(memory_format=torch.contiguous_format) for x in tensors]
 
 

@@ -1,8 +1,8 @@
-"""The loop in Python, safe from steps that write into the tensors that they are given.
+"""The eager loop in Python, protected from steps that write into the tensors they are given.
 
-Outputs are collected as they are and stacked in the end, and time steps are views of the
-inputs, so that what a step writes could show where nobody wrote. torch counts the writes into
-each tensor, which tells at little cost whether any did.
+Outputs are collected without a copy and stacked at the end, and they may be views of the time steps
+that the step was given. So a write by the step could change an output that was returned before.
+torch counts the writes into each tensor; comparing counts is a cheap way to detect such a write.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,19 +17,19 @@ from polyrnn_torch import internals
 from polyrnn_torch.internals import version
 
 SLICED_AT_ONCE = 256
-"""How many time steps are copied and sliced at once."""
+"""How many time steps are copied and sliced at once; memory grows with this number."""
 
 
 def eager_loop(
     body: Body, carry: Carry, xs: list[Any], *, reverse: bool
 ) -> tuple[Carry, list[Any]]:
-    """Walk in Python over tensors that nobody else has.
+    """Run a loop in Python over copies of the carry and the inputs.
 
     Args:
         body: As in `polyrnn.Backend.loop`.
         carry: As in `polyrnn.Backend.loop`.
         xs: As in `polyrnn.Backend.loop`.
-        reverse: Walk from the last step to the first.
+        reverse: Whether to loop from the last time step to the first.
 
     Returns:
         The last carry and the stacked outputs.
@@ -41,12 +41,12 @@ def eager_loop(
     steps = _steps(xs, reverse)
     if count_of_writes() is None:
         return python_loop(_among_copies(body), carry, steps, torch.stack)
-    # One list for the leaves of all steps, for what is done at each step takes time.
+    # One flat list for the outputs of all steps, which is faster than a list for each step.
     collected: list[Any] = []
     counts: list[int] = []
-    # Slices share one count of writes, so that torch refuses gradients once one of them was
-    # written into. So they are copied once a step wrote into one, and at the first step, of
-    # which nothing is known.
+    # The slices of an input share one count of writes, so after a write into one of them torch
+    # refuses to differentiate through all of them. Therefore slices are copied at the first step,
+    # and at each step after one that wrote into its slices.
     copying = True
     outputs: list[Any] = []
     for slices in steps:
@@ -56,7 +56,7 @@ def eager_loop(
         copying = any(map(version, slices))
         try:
             counts.extend(map(version, outputs))
-        except RuntimeError:  # of tensors that were made in inference mode
+        except RuntimeError:  # tensors made in inference mode have no count
             outputs = copies(outputs)
             del counts[len(collected) :]
             counts.extend(map(version, outputs))
@@ -71,10 +71,11 @@ def eager_loop(
 
 
 def count_of_writes() -> Callable[[Sequence[Any]], list[int] | None] | None:
-    """Return a function that counts the writes into tensors, `None` where torch counts none.
+    """Return a function that returns the counts of writes into tensors, or `None`.
 
-    It counts none while it compiles, in inference mode, and under some transformations of
-    torch.func. The function returns `None` for tensors that were made in inference mode.
+    `None` means that torch does not count writes: while it compiles, in inference mode, and under
+    some transformations of torch.func. The function itself returns `None` if one of the tensors
+    was made in inference mode.
     """
     if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():
         return None
@@ -84,8 +85,8 @@ def count_of_writes() -> Callable[[Sequence[Any]], list[int] | None] | None:
 def apart(states: list[Any]) -> list[Any]:
     """Return states that a step may write into where torch counts no writes.
 
-    The loop copies what is put out, so that a state may be written into unless it is another
-    state, too.
+    The loop copies outputs, so a state shares memory with no output. Only a state that is the
+    same tensor as another one is copied.
     """
     handed: list[Any] = []
     for state in states:
@@ -101,7 +102,7 @@ def _count_writes(tensors: Sequence[Any]) -> list[int] | None:
 
 
 def _among_copies(body: Body) -> Body:
-    """Return a body that gets copies and puts out copies."""
+    """Return a body that is given copies of the slices and returns copies of the outputs."""
 
     def among_copies(carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
         carry, outputs = body(carry, copies(slices))
@@ -111,17 +112,20 @@ def _among_copies(body: Body) -> Body:
 
 
 def copies(tensors: Sequence[Any]) -> list[Any]:
-    """Copy tensors, so that what is written into them shows nowhere else."""
+    """Return copies of tensors."""
     return [x.clone() for x in tensors]
 
 
 def copied_carry(carry: Carry) -> Carry:
-    """Copy what a loop starts with, which belongs to the caller."""
+    """Return a copy of the first carry of a loop, whose tensors belong to the caller."""
     return tuple([None if entry is None else copies(entry) for entry in carry])
 
 
 def _steps(xs: list[Any], reverse: bool) -> Iterator[list[Any]]:
-    """Slice copies block by block: slices are small, but not when there are very many of them."""
+    """Return the slices of each time step, copying the inputs block by block.
+
+    Slicing all time steps at once would take much memory for very long inputs.
+    """
     blocks = list(zip(*[x.split(SLICED_AT_ONCE) for x in xs], strict=True))
     slices = map(_slices, blocks[::-1], [-1] * len(blocks)) if reverse else map(_slices, blocks)
     return map(list, chain.from_iterable(slices))

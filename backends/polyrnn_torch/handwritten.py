@@ -1,4 +1,4 @@
-"""The loop that an expert writes by hand for torch, eager and compiled."""
+"""The handwritten torch loop that the benchmark compares polyrnn with, eager and compiled."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,23 +10,23 @@ from polyrnn_benchmark.framework import DIFFERENTIABLE, Framework, Loop, Program
 
 
 class TorchFramework(Framework):
-    """Runs on the device that torch makes tensors on by default."""
+    """Runs loops on the default device of torch."""
 
     def use_threads(self, threads: int) -> None:
-        """Set torch's own threads."""
+        """Set the number of threads of torch."""
         torch.set_num_threads(threads)
 
     def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """Make a tensor on the default device."""
+        """Return a tensor on the default device."""
         return torch.tensor(array)
 
     def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
-        """Bring a tensor to the host."""
+        """Return the values of a tensor as a NumPy array."""
         found: np.ndarray[Any, Any] = tensor.detach().cpu().numpy()
         return found
 
     def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
-        """Make the step of an LSTM."""
+        """Return the step function of an LSTM."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             h, c = states
@@ -38,7 +38,7 @@ class TorchFramework(Framework):
         return step
 
     def short_step(self, kernel: Tensor) -> Step:
-        """Make the short step."""
+        """Return the step function of a simple RNN."""
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
             h = torch.tanh(x + states[0] @ kernel)
@@ -47,13 +47,13 @@ class TorchFramework(Framework):
         return step
 
     def hand_written(self, mode: str) -> Loop:
-        """Give the Python loop, which `torch.compile` unrolls."""
+        """Return the Python loop, which `torch.compile` unrolls."""
         return loop
 
     def call(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call without gradients."""
+        """Return a function that runs a program without gradients."""
         compiled = _compiled(mode, program)
 
         def call() -> list[Tensor]:
@@ -65,7 +65,7 @@ class TorchFramework(Framework):
     def gradient(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call that runs a program forward and backward."""
+        """Return a function that runs a program forward and backward."""
         wanted = [tensor.clone().requires_grad_() for tensor in tensors[:DIFFERENTIABLE]]
         arguments = [*wanted, *tensors[DIFFERENTIABLE:]]
 
@@ -77,7 +77,7 @@ class TorchFramework(Framework):
 
 
 def _compiled(mode: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    # Written out by hand, a loop has to be compiled for each length anew; so are the others.
+    # An unrolled loop is compiled anew for each length, and so are the loops it is compared with.
     return torch.compile(function, dynamic=False) if mode == "compile" else function
 
 
@@ -90,7 +90,7 @@ def _ready(results: list[Tensor]) -> list[Tensor]:
 def loop(
     step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Walk over the time steps, taken apart once, and stack the outputs at the end."""
+    """Run a step function over the unbound time steps and stack the outputs at the end."""
     outputs = []
     if mask is None:
         for x_t in x.unbind(1):
@@ -109,6 +109,6 @@ def loop(
 
 
 def without_padding(x: Tensor, mask: Tensor) -> Tensor:
-    """Put the first valid input of each row in the place of its padding."""
+    """Return the inputs with the padding of each row replaced by its first valid input."""
     first = x[torch.arange(len(x), device=x.device), mask.to(torch.uint8).argmax(dim=1)]
     return torch.where(mask[..., None], x, first[:, None])

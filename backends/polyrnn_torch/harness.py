@@ -1,4 +1,4 @@
-"""How the conformance suite drives torch: eagerly, and under torch.compile."""
+"""The harness with which the conformance suite runs torch: eagerly and under torch.compile."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -17,18 +17,18 @@ _FEW_STEPS: dict[str, Any] = {"steps_per_round": STEPS_PER_ROUND, "longest_writt
 
 
 class TorchHarness(Harness):
-    """Runs functions as they are, and compiled whole: ``torch.compile(fullgraph=True)``.
+    """Runs functions eagerly, and compiled with ``torch.compile(fullgraph=True)``.
+
+    The compiler traces functions but generates no code, which would take most of the time; the
+    tests of polyrnn do that for fewer cases. Loops of more than two steps become a scan, so that
+    the short loops of the suite test it.
 
     Args:
         backend: The backend under test.
-
-    The compiler stops short of generating code, which would take most of the time and is
-    tested by polyrnn on fewer cases; and few steps are written out, so that the short
-    walks of the suite are scanned.
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {
-        "unknown_shapes": "To torch.compile a size that it leaves open is an integer as any other.",
+        "unknown_shapes": "torch.compile represents an unknown size by an integer like any other.",
     }
     handwritten: ClassVar[str | None] = "polyrnn_torch.handwritten:TorchFramework"
     modes: ClassVar[tuple[str, ...]] = ("eager", "compile")
@@ -40,13 +40,13 @@ class TorchHarness(Harness):
     traced_array_modes: ClassVar[tuple[str, ...]] = ("compile",)
 
     def step_calls(self, mode: str) -> StepCalls:
-        # A scan forbids its step what counting takes: to write to something outside.
+        # Counting calls takes a side effect, and a scan forbids its body side effects.
         return "each" if mode == "eager" else "unrolled"
 
     def to_numpy(self, tensor: Any) -> np.ndarray[Any, Any]:
         tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
         if tensor.dtype == torch.bfloat16:
-            # The extra conformance brings it; the benchmark does without.
+            # The extra "conformance" installs it; the benchmark does not need it.
             import ml_dtypes
 
             return np.asarray(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
@@ -81,14 +81,14 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     broken = torch.compile(function, backend="aot_eager")
 
     def call(*tensors: Any) -> Any:
-        # What was compiled before would count against the limit of compilations.
+        # Functions compiled earlier would count towards the recompile limit.
         torch.compiler.reset()
         with mock.patch.multiple(TorchBackend, **_FEW_STEPS):
             try:
                 return whole(*tensors)
             except unsupported():
-                # The compiler wraps also what the function itself raises. Allowed to give up
-                # compiling, it lets that through as it is.
+                # The compiler also wraps errors that the function itself raises. Without
+                # fullgraph=True it falls back to eager execution, which raises the original error.
                 broken(*tensors)
                 raise
 

@@ -1,7 +1,8 @@
-"""Everything that the backend takes from torch without torch's promise to keep it.
+"""All private names of torch that the backend uses.
 
-Each function says what it does where the next torch has moved what it takes. A call that
-torch.compile does not trace needs none of it. What only a trace needs is imported in a trace.
+Each function says what it does if a later version of torch has moved or removed the names. Calls
+that torch.compile does not trace work without any of them. Names that are needed in a trace only
+are imported in a trace only.
 """
 
 import dataclasses
@@ -16,12 +17,12 @@ from weakref import WeakValueDictionary
 from polyrnn.marks import constant_in_traces
 from polyrnn.private_names import PrivateNames
 
-SCAN = "a loop of which torch.compile compiles one step"
+SCAN = "the scan of a long loop under torch.compile"
 COUNTS = "a count of the writes into a tensor"
-TRANSFORMATIONS = "the quick way through a call outside of torch.func"
-SKIPPED = "a graph that breaks within a step only"
+TRANSFORMATIONS = "the fast path of a call outside of torch.func"
+SKIPPED = "a graph break that is confined to a step"
 NODES = "a nest of a type that is registered with torch"
-UNSUPPORTED = "the error that the conformance suite sees behind that of torch.compile"
+UNSUPPORTED = "the original error of a function under torch.compile"
 
 PRIVATE = PrivateNames(
     "torch",
@@ -49,35 +50,39 @@ PRIVATE = PrivateNames(
 )
 
 counts_writes: bool = not PRIVATE.missing(COUNTS)
-"""Whether torch counts the writes into a tensor; where it does not, steps are given copies."""
+"""Whether torch counts the writes into a tensor; if it does not, steps are given copies."""
 
 version: Callable[[Any], int] = attrgetter("_version")
-"""Return how often a tensor was written into."""
+"""A function that returns how often a tensor was written into."""
 
 _current_level = PRIVATE.find(*PRIVATE.uses[TRANSFORMATIONS])
 
 
 @constant_in_traces
 def is_transformed() -> bool:
-    """Return whether a transformation of torch.func is under way, or may be.
+    """Return whether a transformation of torch.func is active, or may be.
 
-    Where it cannot be told all is done that one would take: copies instead of counts of writes,
-    and no scan.
+    If the private name is missing, the result is true: the backend then behaves as under a
+    transformation, with copies instead of counts of writes, and without a scan.
     """
     return _current_level is None or _current_level() is not None
 
 
 def registered_nodes() -> Mapping[Any, Any]:
-    """Return what is registered with torch by type; nothing where torch does not show it."""
+    """Return torch's registry of pytree nodes by type; empty if the private name is missing."""
     nodes: Mapping[Any, Any] | None = PRIVATE.find(*PRIVATE.uses[NODES])
     return {} if nodes is None else nodes
 
 
 def skip(codes: list[CodeType]) -> None:
-    """Have torch.compile compile no code of these by itself.
+    """Exclude code objects from being compiled by torch.compile as functions of their own.
 
-    It may trace them as a part of something else. Without the names the graph of a step that
-    cannot be compiled breaks in more places. That torch imports its compiler is not needed.
+    torch.compile still traces them as part of a function that calls them. If the private names are
+    missing, nothing is excluded, and the graph of a step that cannot be compiled breaks in more
+    places. This does not import the compiler of torch.
+
+    Args:
+        codes: The code objects.
     """
     if PRIVATE.missing(SKIPPED):
         return
@@ -87,20 +92,22 @@ def skip(codes: list[CodeType]) -> None:
 
 
 def unsupported() -> type[BaseException]:
-    """Return the type of the error for what torch.compile does not support."""
+    """Return the type of the error that torch.compile raises for code it does not support."""
     kind: type[BaseException] | None = PRIVATE.find(*PRIVATE.uses[UNSUPPORTED])
     return RuntimeError if kind is None else kind
 
 
 scan: Any = None
-"""torch's scan, once `can_scan` has found it."""
+"""The scan function of torch, or `None` before `can_scan` has found it."""
 
 has_static_value: Any = None
-"""Return whether a size is known where it is traced, once `can_scan` has found it."""
+"""A function that returns whether a size is static, or `None` before `can_scan` has found it."""
 
 _tracing_context: Any = None
+"""A function that returns torch's current tracing context, once `can_scan` has found it."""
+
 _tracer: Any = None
-"""Return what Dynamo traces with, and what it knows of it, once `can_scan` has found them."""
+"""A function that returns Dynamo's current instruction translator, likewise."""
 
 ATTRIBUTES = {
     "torch._dynamo.symbolic_convert:InstructionTranslator.current_tx": (
@@ -109,17 +116,17 @@ ATTRIBUTES = {
     ),
     "torch._guards:TracingContext.get": ("fake_mode.shape_env.settings.allow_scalar_outputs",),
 }
-"""What a scan takes of the objects that functions return while Dynamo traces."""
+"""The attributes that a scan needs of the objects that these functions return in a trace."""
 
 
 @constant_in_traces
 def can_scan(in_dynamo: bool) -> bool:
-    """Import what a scan takes, and return whether torch has all of it.
+    """Import the private names that a scan needs, and return whether torch has all of them.
 
-    Where it does not, a loop is written out step by step.
+    If it does not, loops are unrolled.
 
     Args:
-        in_dynamo: Whether it is Dynamo that traces.
+        in_dynamo: Whether Dynamo is tracing, rather than another tracer of torch.
     """
     global scan, has_static_value, _tracing_context, _tracer
     if _missing_of_scan(in_dynamo):
@@ -134,16 +141,16 @@ def can_scan(in_dynamo: bool) -> bool:
 
 @constant_in_traces
 def warn_of_no_scan(in_dynamo: bool) -> None:
-    """Warn that a loop was written out for want of a scan.
+    """Warn that a loop was unrolled because torch lacks names that a scan needs.
 
     Args:
-        in_dynamo: Whether it is Dynamo that traces.
+        in_dynamo: Whether Dynamo is tracing, rather than another tracer of torch.
     """
     PRIVATE.warn(
         SCAN,
         _missing_of_scan(in_dynamo),
-        "torch.compile is given every step of a loop written out, which takes the longer to "
-        "compile the more steps there are",
+        "the loop is unrolled for torch.compile, so the time to compile it grows with the number "
+        "of steps",
     )
 
 
@@ -162,11 +169,11 @@ def _missing_of_scan(in_dynamo: bool) -> list[str]:
 
 @constant_in_traces
 def allow_scalars() -> None:
-    """Let Inductor read the number of the round, by which it takes the slices of a scan.
+    """Allow Inductor to read the iteration counter of a scan, by which it slices the inputs.
 
-    Unless told ``fullgraph=True``, torch.compile lets no scalar be read in what it traces,
-    and Inductor fails on every scan for it. Where user code reads a scalar the graph still
-    breaks, for the tracer itself does not go by this setting.
+    Without ``fullgraph=True`` torch.compile forbids reading scalars from tensors, and Inductor then
+    fails for every scan. User code that reads a scalar still breaks the graph, because the tracer
+    itself ignores this setting.
     """
     symbols = _tracing_context().fake_mode.shape_env
     symbols.settings = dataclasses.replace(symbols.settings, allow_scalar_outputs=True)
@@ -174,16 +181,26 @@ def allow_scalars() -> None:
 
 @constant_in_traces
 def let_break(allowed: bool) -> None:
-    """Say whether the graph under way may break at a scan, unless told ``fullgraph=True``.
+    """Set whether the current graph may break at a scan, unless ``fullgraph=True`` was given.
 
-    Where a step does what no scan can, such as to append to a list, torch would fail instead
-    of running the call as it is.
+    If it may not, torch raises for a step that has side effects, such as appending to a list,
+    instead of running the call eagerly.
+
+    Args:
+        allowed: Whether the graph may break.
     """
     _tracer().output.polyrnn_lets_scans_break = allowed
 
 
 class _FallbackToEager:
-    """Whether a scan falls back to an eager one: those of polyrnn do, others as torch says."""
+    """A descriptor for whether a scan may fall back to eager execution.
+
+    The scans of polyrnn may. For all other scans the value is that of torch.
+
+    Args:
+        otherwise: The value of torch.
+        tracer: Return the current tracer.
+    """
 
     def __init__(self, otherwise: bool, tracer: Callable[[], Any]) -> None:
         self.otherwise = otherwise
@@ -199,12 +216,12 @@ class _FallbackToEager:
 
 
 _records: WeakValueDictionary[int, Any] = WeakValueDictionary()
-"""What the tracer writes down of writes to Python objects, by the identity of the record."""
+"""The tracer's records of side effects on Python objects, by the `id` of the record."""
 
 
 @constant_in_traces
 def record_of_writes() -> int:
-    """Tell which record the tracer writes into that writes to Python objects are known by."""
+    """Return the number of the record in which the tracer currently notes side effects."""
     record = _tracer().output.side_effects
     _records[id(record)] = record
     return id(record)
@@ -212,11 +229,14 @@ def record_of_writes() -> int:
 
 @constant_in_traces
 def go_on_with(number: int) -> None:
-    """Have the tracer go on with the record that it had before a scan.
+    """Make the tracer continue with the record of side effects that it had before a scan.
 
-    A scan leaves it with a copy. Objects that the tracer knew before would still write into
-    the first record (so in torch 2.13), and whatever is set on them after the scan would be
-    lost: attributes of the user's objects, and what an outer walk writes down of its step.
+    A scan replaces the record by a copy (in torch 2.13), while objects that the tracer knew before
+    still write into the first one. Side effects on them after the scan would then be lost:
+    attributes of the user's objects, and what an enclosing `polyrnn.rnn` records about its step.
+
+    Args:
+        number: The result of `record_of_writes` before the scan.
     """
     output = _tracer().output
     record = _records.get(number)

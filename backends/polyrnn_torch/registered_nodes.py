@@ -1,8 +1,9 @@
-"""Nests of types that are registered with torch, which optree does not ask."""
+"""Flattens nests of types that are registered with torch, which optree does not know."""
 
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import optree
@@ -21,13 +22,13 @@ _registered = registered_nodes()
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """Return the leaves and the structure of a nest, also where only torch knows its type.
+    """Return the leaves and the structure of a nest, including nodes registered with torch.
 
     Args:
         tree: The nest.
 
     Returns:
-        The leaves and the structure, as `polyrnn.nests.flatten` gives them.
+        The leaves and the structure, like `polyrnn.nests.flatten`.
     """
     register_nodes()
     return nests.flatten(tree)
@@ -35,15 +36,16 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 
 @constant_in_traces
 def register_nodes() -> None:
-    """Make optree know every type that is registered with torch.
+    """Register with optree every type that is registered with torch.
 
-    It is called before a call is read: torch.compile looks into the registry of optree once
-    for each function that it compiles, and would not see what is registered while it traces.
+    It runs before the arguments of a call are read, because torch.compile reads the registry of
+    optree once for each function that it compiles, and does not see types that are registered
+    while it traces.
     """
     if len(_registered) == _counted[0]:
         return
     with _lock:
-        # Another thread may register a type meanwhile, which is for the next call then.
+        # A type that another thread registers meanwhile is left to the next call.
         kinds = list(_registered)
         for kind in kinds:
             if not isinstance(kind, type):
@@ -66,14 +68,18 @@ WHAT_TO_PASS_INSTEAD = (
     "it is packed; pass inputs, lengths = torch.nn.utils.rnn.pad_packed_sequence(x, "
     "batch_first=True), and input_length=lengths"
 )
-"""What to say of a `torch.nn.utils.rnn.PackedSequence`."""
+"""The error message for a `torch.nn.utils.rnn.PackedSequence`."""
 
 
 class PackedLeaf:
-    """A leaf of nests that stands for a packed sequence.
+    """A leaf that represents a packed sequence in a nest.
 
-    As a named tuple it would be taken for a nest of tensors that have nothing in common. The
-    name is that of what it stands for, by which errors and the choice of a backend go.
+    A packed sequence is a named tuple, which would otherwise be flattened into unrelated tensors.
+    The class has the module and the name of `PackedSequence`, so that errors name that type and
+    the leaf chooses the torch backend.
+
+    Args:
+        packed: The packed sequence.
     """
 
     def __init__(self, packed: PackedSequence) -> None:
@@ -84,21 +90,19 @@ PackedLeaf.__module__ = PackedSequence.__module__
 PackedLeaf.__qualname__ = PackedSequence.__qualname__
 
 PACKED = (PackedLeaf, PackedSequence)
-"""The types of packed sequences, within nests and outside."""
+"""The types of packed sequences, as a leaf of a nest and as passed by the user."""
 
 
 class _Itself(optree.PyTreeEntry):
-    """Spells the only child of a node as the node itself."""
+    """A path entry for a node with one child, which is named like the node itself."""
 
     def codify(self, /, node: str = "") -> str:
         return node
 
 
 def _make_packed_sequences_leaves() -> None:
-    if optree.register_pytree_node.get(PackedSequence, namespace=nests.NAMESPACE) is not None:
-        return
-    with warnings.catch_warnings():
-        # Of the class being that of a named tuple, which is why it is registered.
+    with warnings.catch_warnings(), suppress(ValueError):  # registered by an earlier import
+        # optree warns that the class is a named tuple, which is the reason to register it.
         warnings.simplefilter("ignore", UserWarning)
         optree.register_pytree_node(
             PackedSequence,
@@ -113,10 +117,10 @@ _make_packed_sequences_leaves()
 
 
 class _Key(optree.PyTreeEntry):
-    """Spells a child as torch does: ``.h``, ``['h']`` or ``[0]``."""
+    """A path entry that is printed as in torch: ``.h``, ``['h']`` or ``[0]``."""
 
     def codify(self, /, node: str = "") -> str:
-        """Give the expression that reaches the child of a node."""
+        """Return the expression that reaches the child of a node."""
         return f"{node}[{self.entry}]" if isinstance(self.entry, int) else f"{node}{self.entry}"
 
 
@@ -126,7 +130,7 @@ def _take_apart(kind: type) -> Callable[[Any], tuple[Any, ...]]:
 
     def take_apart(node: Any) -> tuple[Any, ...]:
         children, context = definition.flatten_fn(node)
-        # What comes with the keys is not always the context that puts the node together.
+        # The function with keys may return another context, with which unflattening fails.
         entries = None if by_key is None else tuple([str(key) for key, _ in by_key(node)[0]])
         return children, context, entries
 

@@ -1,4 +1,4 @@
-"""Keeps torch.compile from compiling parts of polyrnn by themselves."""
+"""Keeps torch.compile from compiling functions of polyrnn separately."""
 
 import sys
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from typing import Any
 from polyrnn_torch.internals import skip
 
 PACKAGES = ("polyrnn", "polyrnn_torch", "optree")
-"""Whose modules, but not those of packages within them, a call goes through."""
+"""The packages whose direct modules define the functions of a call; subpackages do not count."""
 
 
 def keep_in_one_piece() -> None:
-    """Have torch.compile trace polyrnn as part of a function of the user, or not at all.
+    """Make torch.compile trace polyrnn as part of a function of the user, or not at all.
 
-    Where a step cannot be compiled, it would go on and compile each function of polyrnn for
-    itself, so that what was traced would meet what was not. Now polyrnn then runs as it is,
-    and each call of the step is compiled as far as it can be.
+    Without this, torch.compile would compile each function of polyrnn separately where a step
+    cannot be compiled, and so mix traced with untraced functions of polyrnn. With it, polyrnn runs
+    eagerly in that case, and each call of the step is compiled as far as possible.
     """
     skip(
         [
@@ -30,7 +30,7 @@ def keep_in_one_piece() -> None:
 
 
 def _code_of(value: Any, module: str) -> Iterator[CodeType]:
-    """List the code of what a module defines, and of what is defined within that."""
+    """Yield the code objects of a value that a module defines, and of definitions within it."""
     if isinstance(value, property):
         value = value.fget
     parts: Any = ()

@@ -1,8 +1,7 @@
-"""How fast polyrnn is beside the loop that one would write by hand for one framework.
+"""The benchmark: the time of `polyrnn.rnn` relative to a loop written by hand for the framework.
 
 ``polyrnn bench`` runs it. Each backend is measured in a process of its own, so that the
-number of threads is settled before its framework is imported and no framework disturbs
-another. The loops by hand are those that the harness of the backend names; a backend
-whose harness names none is measured against `polyrnn.python_loop`. Both are loaded in that
-process only.
+number of threads is set before its framework is imported and no framework affects another.
+The harness of a backend names the hand-written loops; if it names none, the backend is
+measured against `polyrnn.python_loop`. Both are imported in that process only.
 """

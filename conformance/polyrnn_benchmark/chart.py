@@ -1,4 +1,4 @@
-"""What was measured as a picture."""
+"""Draw measured results as a PNG chart."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,18 +15,18 @@ COLOURS = {
     KERAS: "#d1495b",
     TF_KERAS: "#edae49",
 }
-"""A colour for each rival."""
+"""The colour of each rival."""
 
 
 def draw(results: Sequence[Result], sweep: Axis | None = None) -> bytes:
-    """Draw results.
+    """Draw the ratios of all cells or, for a sweep, the time of a call against the size.
 
     Args:
-        results: What was measured.
-        sweep: The size that varies; then cost is drawn against it, else ratios by cell.
+        results: The measured results.
+        sweep: The size that varies, if any.
 
     Returns:
-        A picture as PNG.
+        The PNG file.
     """
     timed = [result for result in results if any(c.ratio for c in result.contests)]
     figure = _ratios(timed) if sweep is None else _growth(timed, sweep)
@@ -68,7 +68,7 @@ def _ratios(results: Sequence[Result]) -> Figure:
     axes.invert_yaxis()
     axes.grid(axis="x", which="both", color="0.93", zorder=0)
     axes.set_xlabel("time of polyrnn / time of the rival: left of 1 polyrnn is faster")
-    axes.set_title("A walk over time; bars: the middle half of the pairs; |: bound", fontsize=10)
+    axes.set_title("One call; bars: the middle half of the pairs; |: bound", fontsize=10)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     if labelled:

@@ -1,4 +1,4 @@
-"""Which backends and modes are measured, and what is said where one cannot be."""
+"""Select the backends and modes to measure, with an error for each that cannot be measured."""
 
 import difflib
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from polyrnn_benchmark.scenarios import Mode
 
 
 def installed(asked: Sequence[str] = ()) -> list[str]:
-    """List the backends to measure, those that come with polyrnn first.
+    """Return the names of the backends to measure, those that come with polyrnn first.
 
     Args:
-        asked: The names that the user gave; all that are installed where none is given.
+        asked: The names that the user gave; if empty, all installed backends are measured.
 
     Raises:
-        click.ClickException: If one that was asked for cannot be measured.
+        click.ClickException: If a requested backend cannot be measured.
     """
     known = registry.installed()
     for name in asked:
@@ -47,14 +47,14 @@ def _check_name(known: registry.Registry, name: str) -> None:
 
 
 def check_modes(asked: Sequence[str], others: Sequence[Mode]) -> None:
-    """Check that some backend has each mode that was asked for.
+    """Check that at least one backend has each requested mode.
 
     Args:
-        asked: The names that the user gave.
-        others: The modes of backends of others.
+        asked: The names of modes that the user gave.
+        others: The modes of third-party backends.
 
     Raises:
-        click.BadParameter: If none has.
+        click.BadParameter: If no backend has a requested mode.
     """
     names = sorted({mode.name for mode in (*scenarios.MODES, *others)})
     for name in asked:

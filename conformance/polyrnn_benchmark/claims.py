@@ -1,4 +1,4 @@
-"""What polyrnn claims besides its ratios, each with its bound and how it is put to the test."""
+"""Claims about memory, compilation and growth, each with a bound and a function that tests it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,30 +9,30 @@ from polyrnn_benchmark.results import Finding
 from polyrnn_benchmark.scenarios import MODES, Mode, Sizes, mode_of
 
 Ask: TypeAlias = Callable[..., dict[str, float]]
-"""``(mode, probe, **arguments) -> figures``, taken in a process of their own."""
+"""``(mode, probe, **arguments) -> figures``; runs a probe in a new process."""
 
 MEGABYTE = 1e6
 
 SHORT, LONG = 200, 20_000
-"""Lengths between which whatever grows with time shows."""
+"""Two numbers of time steps, far enough apart to show what grows with time."""
 
 INPUTS = Sizes().batch * LONG * Sizes().features * 4 / MEGABYTE
 """The size of the long inputs in megabytes."""
 
 ROUNDING = 8.0
-"""The megabytes that count as none: allocators take more than they are asked for."""
+"""The megabytes that count as zero: allocators reserve more memory than requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Something that is promised.
+    """One claim about the performance of polyrnn.
 
     Args:
         name: The claim in a few words.
-        modes: The modes of which it is claimed.
-        bound: The largest figure that upholds it.
+        modes: The modes that the claim is about.
+        bound: The largest figure for which the claim holds.
         unit: The unit of the bound.
-        measure: Gives the figure, and the figures behind it in words.
+        measure: Returns the measured figure, and a phrase with the figures it is computed from.
     """
 
     name: str
@@ -99,7 +99,7 @@ CLAIMS = (
         "MB",
         partial(_memory, time_major=True),
     ),
-    # Loops within a framework want time first, and get a copy where it comes second.
+    # The loops of frameworks need time as the first axis: batch-first inputs are copied.
     Claim(
         "the last output alone, batch first: memory grows by a copy of the inputs at most",
         MODES,
@@ -114,7 +114,7 @@ CLAIMS = (
 
 
 def chosen(backends: Iterable[str], modes: Iterable[str] = ()) -> list[tuple[Claim, Mode]]:
-    """List the claims about some backends and, where named, some of their modes."""
+    """Return the claims about the given backends, restricted to the given modes if any."""
     backends, modes = set(backends), set(modes)
     return [
         (claim, mode)
@@ -125,14 +125,14 @@ def chosen(backends: Iterable[str], modes: Iterable[str] = ()) -> list[tuple[Cla
 
 
 def examine(claims: Iterable[tuple[Claim, Mode]], ask: Ask) -> Iterator[Finding]:
-    """Put claims to the test one after the other.
+    """Test claims one after the other.
 
     Args:
-        claims: What to test.
-        ask: Takes the figures.
+        claims: The claims to test, each with a mode.
+        ask: Runs a probe and returns its figures.
 
     Yields:
-        What was found.
+        The finding for each claim.
     """
     for claim, mode in claims:
         common: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""``polyrnn bench``: measures, shows while it does, and says what it found."""
+"""The command ``polyrnn bench``: measures, shows progress and reports the results."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from polyrnn_benchmark.scenarios import Axis, Mode, Sizes
 PIPE_WIDTH = 120
 
 INTERRUPTED = 130
-"""The exit status of a command that an interrupt ended, as shells have it."""
+"""The exit status of a command that was interrupted, as in shells."""
 
 ALLOWED_DTYPES = ("float32", "float64")
 
@@ -30,7 +30,7 @@ ALLOWED_DTYPES = ("float32", "float64")
     "backends",
     multiple=True,
     metavar="NAME",
-    help="Measure this backend; may be repeated. [default: all that are installed]",
+    help="Measure this backend; may be repeated. [default: all installed backends]",
 )
 @click.option(
     "--mode",
@@ -46,7 +46,8 @@ ALLOWED_DTYPES = ("float32", "float64")
     "variants",
     multiple=True,
     type=click.Choice(sorted(scenarios.VARIANTS)),
-    help="May be repeated; short has a step of one matrix product and a tanh. "
+    help="Measure this variant; may be repeated. The step of short is one matrix product and a "
+    "tanh. "
     f"[default: {', '.join(scenarios.USUAL_VARIANTS)}; plain in a sweep]",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True)
@@ -61,7 +62,7 @@ ALLOWED_DTYPES = ("float32", "float64")
     type=click.IntRange(min=1),
     default=64,
     show_default=True,
-    help="The size of each state; with the short step it is that of the features.",
+    help="The size of each state; the short step uses that of the features instead.",
 )
 @click.option("--dtype", type=click.Choice(ALLOWED_DTYPES), default="float32", show_default=True)
 @click.option(
@@ -69,20 +70,20 @@ ALLOWED_DTYPES = ("float32", "float64")
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many threads a framework may compute with.",
+    help="The number of threads that a framework may use.",
 )
 @click.option(
     "--pairs",
     type=click.IntRange(min=2),
     default=15,
     show_default=True,
-    help="How often polyrnn and each rival are timed in turns.",
+    help="The number of pairs of timings of polyrnn and each rival.",
 )
 @click.option("--peers/--no-peers", default=True, help="Measure Keras 3 and tf_keras too.")
 @click.option(
     "--sweep",
     type=click.Choice(list(scenarios.SWEEPS)),
-    help="Vary this size, and show how the cost grows.",
+    help="Vary this size and show how the time of a call grows.",
 )
 @click.option(
     "--claims", is_flag=True, help="Test the claims about memory, compilation and growth instead."
@@ -120,19 +121,19 @@ def bench(
     json_path: str | None,
     png_path: Path | None,
 ) -> None:
-    """Measure polyrnn beside loops written by hand.
+    """Compare the time of polyrnn with that of loops written by hand.
 
-    For each installed backend and mode, a step like that of an LSTM, and in one variant a
-    short step, is walked over time by polyrnn, by the loop that an expert writes for that
-    framework, and by Keras 3 and tf_keras where they are installed. All must give equal
-    results, gradients included; then they are timed in turns. A ratio below 1 says that
-    polyrnn is faster.
+    For each installed backend and mode, the step of an LSTM (in one variant a short step) is
+    run over time by polyrnn, by the loop that an expert writes for that framework, and by
+    Keras 3 and tf_keras if they are installed. All of them must give equal results, gradients
+    included, before they are timed in turns. A ratio below 1 means that polyrnn is faster.
 
-    A backend that others plugged in is measured in the modes that its harness names, against
-    the loops that it names, or else against polyrnn.python_loop. Its ratios have no bounds.
+    A third-party backend is measured in the modes that its harness names, against the loops
+    that the harness names, or else against polyrnn.python_loop. Its ratios have no bounds.
 
-    What was measured is kept when a process fails or you interrupt: other cells go on,
-    files hold what is there, and the exit status says so.
+    If a process fails or you interrupt the command, the results so far are kept: after a
+    failure the other cells are still measured, the files contain what was measured, and the
+    exit status is not 0.
     """
     options = {name: value for name, value in locals().items() if not name.endswith("_path")}
     if png_path is not None and claims:
@@ -180,7 +181,7 @@ def bench(
 def _console(stderr: bool) -> Console:
     console = Console(stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        # A file or a pipe has no width; the table should not be squeezed into a guess.
+        # A file or a pipe has no width, and rich would assume a narrow terminal.
         console.width = PIPE_WIDTH
     return console
 
@@ -200,7 +201,7 @@ def _progress(console: Console) -> Progress:
 def _modes_of_others(
     backends: Sequence[str], threads: int, record: Record, console: Console
 ) -> list[Mode]:
-    """Ask each backend of others for its modes; one that gives none harms no other."""
+    """Return the modes of the third-party backends; a backend that fails becomes a problem."""
     found: list[Mode] = []
     for backend in backends:
         try:
@@ -217,7 +218,7 @@ def _measure(
     total: int,
     start: Callable[[measuring.Show], Generator[Result | Finding]],
 ) -> None:
-    """Record what is measured until all is, or until the user has seen enough."""
+    """Record results as they are measured, until all are or the user interrupts."""
     with _progress(console) as progress:
         task = progress.add_task("", total=total)
         measured = start(lambda words: progress.update(task, description=words))
@@ -234,7 +235,7 @@ def _measure(
 
 
 def _conclude(console: Console, record: Record, check: bool) -> int:
-    """Show what there is; return the exit status."""
+    """Print the results, write the files and return the exit status."""
     if not record.to_stdout:
         if record.results:
             console.print(tables.fitting(console, record.results))

@@ -1,4 +1,4 @@
-"""One cell of the table: polyrnn and its rivals, first compared, then timed."""
+"""Measure one cell: check that polyrnn and its rivals agree, then time them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ class DisagreementError(PolyrnnError, AssertionError):
 
 
 def polyrnn_loop(backend: str) -> Loop:
-    """Give `polyrnn.rnn` as a loop like the others, on a backend."""
+    """Return `polyrnn.rnn` on a backend, with the signature of `Loop`."""
 
     def loop(
         step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None, **constants: Any
@@ -38,14 +38,14 @@ def hold(
     pairs: int,
     after_pair: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Hold the contests of one cell.
+    """Compare and time polyrnn against each of its rivals in one cell.
 
     Args:
         framework: The framework.
         cell: What to measure.
         loop: polyrnn's loop.
-        peers: The loops of other libraries by name. One that fails, or computes something
-            else, is said to.
+        peers: The loops of other libraries by name. If one fails or its results differ, the
+            remark of its contest says so.
         pairs: How many pairs to time.
         after_pair: Called when a pair is done.
 
@@ -53,7 +53,7 @@ def hold(
         The result, with the contest against the hand-written loop first.
 
     Raises:
-        DisagreementError: If polyrnn and the loop by hand do not give the same.
+        DisagreementError: If polyrnn and the hand-written loop give different results.
     """
     tensors = [framework.tensor(array) for array in workload.arrays(cell)]
     ours = make_call(framework, cell, loop, tensors)
@@ -78,7 +78,7 @@ def hold(
 
 
 def make_call(framework: Framework, cell: Cell, loop: Loop, tensors: Sequence[Tensor]) -> Call:
-    """Make the call of a loop that is timed in a cell."""
+    """Return the call of a loop that is timed in a cell."""
     program = framework.program(cell.mode.name, loop, cell.variant)
     make = framework.gradient if cell.variant.gradient else framework.call
     return make(cell.mode.name, program, tensors)
@@ -87,14 +87,14 @@ def make_call(framework: Framework, cell: Cell, loop: Loop, tensors: Sequence[Te
 def first_difference(
     ours: Sequence[np.ndarray[Any, Any]], theirs: Sequence[np.ndarray[Any, Any]]
 ) -> str:
-    """Say in what two lists of results differ by more than rounding; nothing where they do not.
+    """Describe the first difference between two lists of results that exceeds rounding.
 
     Args:
-        ours: Arrays.
-        theirs: The arrays that are right.
+        ours: The arrays to check.
+        theirs: The expected arrays.
 
     Returns:
-        A phrase, or an empty string.
+        A phrase, or an empty string if the results agree.
 
     Example:
         >>> first_difference([np.ones(3)], [np.ones(3)])
@@ -109,7 +109,7 @@ def first_difference(
             return f"result {position} is {one.dtype} {one.shape}, not {other.dtype} {other.shape}"
         if not np.isfinite(one).all():
             return f"result {position} is not finite"
-        # Sums of many terms, taken in another order, differ by rounding of the largest.
+        # Reordered sums of many terms differ by rounding errors of the largest term.
         allowed = 1000 * np.finfo(one.dtype).eps * max(1.0, float(np.abs(other).max()))
         largest = float(np.abs(one - other).max())
         if not largest <= allowed:

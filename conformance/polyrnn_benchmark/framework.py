@@ -1,4 +1,4 @@
-"""What the benchmark asks of a framework, whoever loops: tensors, a step, modes, results."""
+"""The interface of a framework to the benchmark: tensors, steps, modes and hand-written loops."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ from polyrnn_conformance.harness import Harness
 Tensor: TypeAlias = Any
 
 Step: TypeAlias = Callable[[Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]]
-"""What `polyrnn.rnn` calls a step function, for one input tensor and its states."""
+"""A step function as for `polyrnn.rnn`, with one input tensor and a list of states."""
 
 Loop: TypeAlias = Callable[..., tuple[Tensor, Tensor, list[Tensor]]]
-"""``(step, x, states, mask) -> (last_output, outputs, new_states)``, `mask` may be `None`."""
+"""``(step, x, states, mask) -> (last_output, outputs, new_states)``; `mask` may be `None`."""
 
 Layer: TypeAlias = Callable[..., tuple[Tensor, Tensor, list[Tensor]]]
 """``(x, states, weights, mask) -> (last_output, outputs, new_states)``."""
@@ -25,88 +25,92 @@ Program: TypeAlias = Callable[..., list[Tensor]]
 """``(x, *states, *weights[, mask]) -> [last_output, outputs, *states]``."""
 
 DIFFERENTIABLE = 5
-"""How many of the arguments of a program, from the first on, it is differentiated by."""
+"""The number of leading arguments of a program with respect to which it is differentiated."""
 
 
 class Framework(ABC):
-    """One framework as an expert uses it: its own step, its own loops, its own compilers.
+    """A framework as an expert uses it, with its own functions, loops and compilers.
 
-    The step of a variant is the same for every loop that is measured; only who loops differs.
-    A harness names its subclass in ``Harness.handwritten``.
+    All loops that are compared run the same step function. A harness names a subclass in
+    ``Harness.handwritten``.
     """
 
     rival: ClassVar[str] = HAND_WRITTEN
-    """What the loop of `hand_written` is called."""
+    """The name of the loop of `hand_written` in results."""
 
     @classmethod
     def of(cls, harness: Harness) -> Self:
-        """Make the framework that a harness drives."""
+        """Return the framework of a harness."""
         return cls()
 
     @abstractmethod
     def use_threads(self, threads: int) -> None:
-        """Settle the number of threads, as far as the environment has not settled it."""
+        """Set the number of threads, unless the environment variables already did."""
 
     @abstractmethod
     def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """Make a tensor."""
+        """Return a tensor with the values of an array."""
 
     @abstractmethod
     def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
-        """Make an array."""
+        """Return an array with the values of a tensor."""
 
     @abstractmethod
     def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
-        """Make the step of an LSTM: a function that closes over its weights."""
+        """Return the step function of an LSTM, which closes over its weights."""
 
     @abstractmethod
     def short_step(self, kernel: Tensor) -> Step:
-        """Make a step of one matrix product and a tanh, which leaves the loop most to do."""
+        """Return a step function of one matrix product and a tanh.
+
+        The step is so short that the time of the loop itself dominates.
+        """
 
     @abstractmethod
     def hand_written(self, mode: str) -> Loop:
-        """Give the loop that an expert writes for a mode."""
+        """Return the loop that an expert writes for a mode."""
 
     @abstractmethod
     def call(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call that runs a program in a mode and waits for its results.
+        """Return a function that runs a program in a mode and waits for its results.
 
         Args:
             mode: The name of a mode.
-            program: What to run; where the mode compiles, it is compiled once.
+            program: What to run; a mode that compiles compiles it once.
             tensors: Its arguments.
 
         Returns:
-            A call that gives the results.
+            A function without arguments that returns the results.
         """
 
     @abstractmethod
     def gradient(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call that differentiates the sum of the squares of all results.
+        """Return a function that differentiates the sum of the squares of all results.
 
         Args:
             mode: The name of a mode.
             program: What to differentiate.
-            tensors: Its arguments; the gradients are by the first `DIFFERENTIABLE`.
+            tensors: Its arguments; gradients are taken with respect to the first
+                `DIFFERENTIABLE` of them.
 
         Returns:
-            A call that gives the gradients.
+            A function without arguments that returns the gradients.
         """
 
     def compilations(self) -> AbstractContextManager[Callable[[], int]]:
-        """Count what the framework compiles within a block.
+        """Count the compilations of the framework within a block.
 
         Returns:
-            A context manager that gives a function, which returns the count so far.
+            A context manager; its value is a function that returns the count so far.
         """
         raise NotImplementedError("this framework does not count what it compiles")
 
     def program(self, mode: str, loop: Loop, variant: Variant) -> Program:
-        """Write the task of a variant around a loop."""
+        """Return the program that runs the step of a variant by a loop."""
         layer = self.layer(mode, loop, variant)
 
         def program(x: Tensor, *tensors: Tensor) -> list[Tensor]:
@@ -118,6 +122,6 @@ class Framework(ABC):
         return program
 
     def layer(self, mode: str, loop: Loop, variant: Variant) -> Layer:
-        """Make a layer's call of a loop, in which the step is made anew."""
+        """Return a layer that calls a loop, with a new step function in each call."""
         make_step = self.short_step if variant.short else self.lstm_step
         return lambda x, states, weights, mask: loop(make_step(*weights), x, states, mask)

@@ -1,4 +1,4 @@
-"""Starts a worker for each backend and hears what it measures."""
+"""Start worker processes and receive what they measure."""
 
 import json
 import os
@@ -19,15 +19,15 @@ class WorkerError(PolyrnnError, RuntimeError):
 
 
 def environment(backend: str, threads: int, *, cold: bool = False) -> dict[str, str]:
-    """Give the environment of a worker: what must be settled before a framework is imported.
+    """Return the environment variables of a worker, which its framework reads at import.
 
     Args:
-        backend: The backend it measures.
-        threads: How many threads its framework may compute with.
-        cold: Whether it may use nothing that other processes compiled.
+        backend: The backend that the worker measures.
+        threads: The number of threads that its framework may use.
+        cold: Whether to disable caches of what other processes compiled.
 
     Returns:
-        A copy of this environment, with more in it.
+        A copy of the environment of this process, with these variables set.
     """
     names = ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM", "NUMEXPR")
     settled = {f"{name}_NUM_THREADS": str(threads) for name in names}
@@ -41,21 +41,21 @@ def environment(backend: str, threads: int, *, cold: bool = False) -> dict[str, 
     settled["TF_CPP_MIN_LOG_LEVEL"] = "3"
     if cold:
         settled["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
-    # A choice made outside must not reach a worker that compares backends.
+    # The user's default backend must not affect a worker.
     return {k: v for k, v in os.environ.items() if k != "POLYRNN_BACKEND"} | settled
 
 
 def events(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Start a worker on a request and give its events as they come.
+    """Start a worker on a request and yield its events as they arrive.
 
     Args:
         request: See `polyrnn_benchmark.worker.work`.
 
     Yields:
-        Events.
+        The events.
 
     Raises:
-        WorkerError: If the worker fails; it names the exception.
+        WorkerError: If the worker fails; the message names the exception.
     """
     with (
         tempfile.TemporaryFile("w+") as printed,
@@ -80,9 +80,9 @@ def events(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             for line in worker.stdout:
                 yield json.loads(line)
         except BrokenPipeError:
-            pass  # it ended before it read; its exit status says so
+            pass  # the worker ended before it read the request; its exit status is checked below
         except BaseException:
-            # Whoever listens gave up: a worker that is still measuring must not stay behind.
+            # The caller stopped iterating: the worker must not go on measuring.
             worker.kill()
             raise
         worker.wait()
@@ -95,7 +95,7 @@ def events(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _complaint(printed: str) -> str:
-    """Find the exception in what a worker printed; what follows it is advice."""
+    """Return the last line that names an exception in what a worker printed."""
     lines = [line for line in printed.splitlines() if line and not line[0].isspace()]
     named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
     return (named or lines or ["it printed nothing"])[-1]

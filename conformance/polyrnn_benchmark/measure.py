@@ -1,4 +1,4 @@
-"""Timing two calls against each other on a machine that does other things as well."""
+"""Time two calls against each other on a machine whose speed varies."""
 
 import gc
 import math
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 Call = Callable[[], Any]
-"""Does the work to be timed, and returns when its results are ready."""
+"""Runs the work to be timed, and returns when its results are ready."""
 
 LEAST_SECONDS = 0.005
-"""What one timing lasts at least; calls that are shorter are repeated within it."""
+"""The least duration of one timing; shorter calls are repeated within it."""
 
 WARM_UPS = 3
-"""How often a call is made before it is timed: compilers are done after the second."""
+"""The number of calls before timing starts: nothing compiles after the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The middle of a series of figures, and the quartiles on both sides of it.
+    """The median of a series of figures and its quartiles.
 
     Args:
         median: Half of the figures are smaller.
@@ -35,7 +35,7 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> "Spread":
-        """Summarize a series of at least one figure.
+        """Return the spread of a series of at least one figure.
 
         Example:
             >>> Spread.of([5.0, 1.0, 2.0, 4.0, 3.0])
@@ -60,7 +60,9 @@ class Duel:
     second: tuple[float, ...]
 
     def ratio(self) -> Spread:
-        """Compare pair by pair: what slows the machine for a while slows both of a pair.
+        """Return the spread of the ratios of the pairs.
+
+        A slower period of the machine slows both calls of a pair, and cancels out.
 
         Example:
             >>> Duel((1.0, 10.0, 2.0), (2.0, 20.0, 4.0)).ratio().median
@@ -81,16 +83,16 @@ def alternate(
     """Time two calls in turns: first, second, first, second.
 
     Args:
-        first: One call.
-        second: The other.
+        first: The first call.
+        second: The second call.
         pairs: How many times each is timed.
-        least_seconds: How long one timing lasts at least. A call that is shorter is
-            repeated, and the other as often.
-        clock: Tells the seconds.
+        least_seconds: The least duration of one timing. If the faster call is shorter, both
+            calls are repeated, equally often.
+        clock: Returns the time in seconds.
         after_pair: Called when a pair is done.
 
     Returns:
-        The seconds of single calls.
+        The seconds that a single call took, for each timing.
     """
     for call in (first, second):
         for _ in range(WARM_UPS):
@@ -107,7 +109,7 @@ def alternate(
 
 
 def best_of(call: Call, *, times: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Give the seconds of the fastest of several calls, which nothing else disturbed most."""
+    """Return the seconds of the fastest of several calls, the least disturbed one."""
     with _settled_garbage():
         return min(_seconds(call, 1, clock) for _ in range(times))
 
@@ -121,8 +123,8 @@ def _seconds(call: Call, repeats: int, clock: Callable[[], float]) -> float:
 
 @contextmanager
 def _settled_garbage() -> Iterator[None]:
-    # A collection then visits what the timed calls made, not the frameworks' many objects;
-    # it stays on, for garbage in cycles is part of what a call costs.
+    # Garbage collections during the timing then skip the many objects of the frameworks.
+    # Collection stays enabled: freeing reference cycles is part of the cost of a call.
     gc.collect()
     gc.freeze()
     try:

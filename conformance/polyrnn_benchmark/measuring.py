@@ -1,4 +1,4 @@
-"""Measures cells and claims in workers, and goes on where a worker does not."""
+"""Measure cells and claims in worker processes, and continue if a worker dies."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -17,15 +17,15 @@ from polyrnn_benchmark.results import (
 from polyrnn_benchmark.scenarios import Cell, Mode, plugged_in
 
 Show: TypeAlias = Callable[[str], None]
-"""Is told in words what is being done."""
+"""Shows a phrase that describes the current activity."""
 
 
 def modes(backend: str, *, threads: int) -> list[Mode]:
-    """List the modes of a backend of others, as its harness names them.
+    """Return the modes of a third-party backend, which its harness names.
 
     Args:
         backend: The name of the backend.
-        threads: How many threads its framework may compute with.
+        threads: The number of threads that its framework may use.
 
     Raises:
         WorkerError: If the backend or its harness cannot be imported.
@@ -43,18 +43,18 @@ def results(
 ) -> Generator[Result]:
     """Measure cells, those of each backend in a process of its own.
 
-    Where that process ends early, the cell that it was at fails, and another process goes on
-    with the next one.
+    If that process ends early, the cell that it was measuring fails, and a new process
+    continues with the next cell.
 
     Args:
         cells: What to measure.
-        threads: How many threads a framework may compute with.
-        pairs: How often polyrnn and each rival are timed in turns.
+        threads: The number of threads that a framework may use.
+        pairs: The number of pairs of timings of polyrnn and each rival.
         peers: Whether to measure other libraries too.
-        show: Is told what is being measured.
+        show: Called with a phrase that says what is being measured.
 
     Yields:
-        The result of each cell, as soon as there is one.
+        The result of each cell, as soon as it is available.
     """
     for backend in dict.fromkeys(cell.mode.backend for cell in cells):
         waiting = deque(cell for cell in cells if cell.mode.backend == backend)
@@ -65,7 +65,7 @@ def results(
 
 
 def _by_one_worker(common: dict[str, Any], waiting: deque[Cell], show: Show) -> Generator[Result]:
-    """Start one worker on the cells that wait; at least one of them waits no longer then."""
+    """Start one worker on the waiting cells and yield results; removes at least one cell."""
     asked, begun = len(waiting), False
     failure = f"the worker for {common['backend']} ended before it was done"
     try:
@@ -85,7 +85,7 @@ def _by_one_worker(common: dict[str, Any], waiting: deque[Cell], show: Show) -> 
     if begun:
         yield Result(waiting.popleft(), failure=failure)
     elif len(waiting) == asked:
-        # It did not get as far as a cell, and the next one would not either.
+        # The worker failed before its first cell, and a new one would fail likewise.
         while waiting:
             yield Result(waiting.popleft(), failure=failure)
 
@@ -93,15 +93,15 @@ def _by_one_worker(common: dict[str, Any], waiting: deque[Cell], show: Show) -> 
 def findings(
     chosen: Sequence[tuple[Claim, Mode]], *, threads: int, show: Show
 ) -> Generator[Finding]:
-    """Put claims to the test, each figure in a process of its own.
+    """Test claims, with each figure measured in a process of its own.
 
     Args:
         chosen: The claims, each with a mode.
-        threads: How many threads a framework may compute with.
-        show: Is told what is being measured.
+        threads: The number of threads that a framework may use.
+        show: Called with a phrase that says what is being measured.
 
     Yields:
-        What was found, claim by claim.
+        The finding for each claim.
     """
 
     def ask(mode: Mode, probe: str, **arguments: Any) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Files that are checked before anything is measured, and whole whenever they are looked at."""
+"""Output files that are checked in advance and replaced atomically."""
 
 import os
 import tempfile
@@ -6,23 +6,23 @@ from pathlib import Path
 
 
 class Output:
-    """A file that is written anew whenever there is more to write.
+    """A file whose content is replaced as a whole each time it is written.
 
     Args:
-        path: Where it shall be.
+        path: The path of the file.
     """
 
     def __init__(self, path: Path) -> None:
-        # The file that a symbolic link leads to is replaced, not the link.
+        # The target of a symbolic link is replaced, not the link.
         self.path = path.resolve()
 
     @property
     def is_replaced(self) -> bool:
-        """Whether it is a plain file, or will be one: a pipe or a device is written to once."""
+        """Whether it is, or will be, a regular file; a pipe or device is written only once."""
         return self.path.is_file() or not self.path.exists()
 
     def problem(self) -> str:
-        """Return why it cannot be written, in a phrase; an empty string where it can."""
+        """Return a phrase that says why the file cannot be written, or an empty string."""
         folder = self.path.parent
         if self.path.is_dir():
             return f"{self.path} is a folder"
@@ -39,12 +39,13 @@ class Output:
         return ""
 
     def write(self, data: bytes) -> None:
-        """Put data in the place of what was there before.
+        """Replace the content of the file.
 
-        Whoever reads the file, or ends this process, meets the old data or the new.
+        The file holds either the old or the new data at any time, even if this process is
+        killed.
 
         Raises:
-            OSError: If there is no room, or the folder is gone.
+            OSError: If the disk is full or the folder was removed.
         """
         if not self.is_replaced:
             self.path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""The loops of other libraries, where they are installed."""
+"""The recurrent loops of Keras 3 and tf_keras, if they are installed."""
 
 import importlib
 import importlib.util
@@ -9,19 +9,19 @@ from polyrnn_benchmark.scenarios import BACKENDS, KERAS, TF_KERAS
 
 
 def peers(backend: str) -> dict[str, Loop]:
-    """Give the loops of the libraries that are installed and run on a backend.
+    """Return the loops of the installed libraries that run on a backend.
 
-    Keras runs on one backend in a process, the one that ``KERAS_BACKEND`` names.
+    Keras uses one backend in each process, the one that ``KERAS_BACKEND`` names.
 
     Args:
         backend: The name of the backend.
 
     Returns:
-        Loops by the name of their library.
+        The loops by the name of their library.
     """
     found: dict[str, Loop] = {}
     if backend in BACKENDS and importlib.util.find_spec("keras") is not None:
-        # Keras exports its layers, not the function below them.
+        # Keras does not export the function that its recurrent layers call.
         found[KERAS] = _loop(importlib.import_module("keras.src.backend").rnn)
     if backend == "tensorflow" and importlib.util.find_spec("tf_keras") is not None:
         found[TF_KERAS] = _loop(importlib.import_module("tf_keras.backend").rnn)

@@ -1,4 +1,4 @@
-"""Any framework that a backend is plugged in for, walked over by `polyrnn.python_loop`."""
+"""The default `Framework` for backends whose harness names no hand-written loops."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
@@ -11,17 +11,17 @@ from polyrnn_benchmark.scenarios import PYTHON_LOOP
 from polyrnn_conformance.harness import Harness
 
 FUNCTIONS = ("exp", "matmul", "stack", "tanh")
-"""What the namespace of the backend must have, besides ``sum`` for gradients."""
+"""The functions that the namespace of the backend must have, besides ``sum`` for gradients."""
 
 
 class PlainFramework(Framework):
-    """Runs a framework by its harness, and loops over the bare step in plain Python.
+    """Runs functions by the harness, and loops over the step by `polyrnn.python_loop`.
 
     Args:
         harness: The harness of the backend.
 
-    A harness whose framework compiles once, and not at each `run`, names a subclass
-    in ``Harness.handwritten`` that overrides `call` and `gradient`.
+    If the framework compiles a function once for many calls, unlike `Harness.run`, the harness
+    names a subclass in ``Harness.handwritten`` that overrides `call` and `gradient`.
     """
 
     rival: ClassVar[str] = PYTHON_LOOP
@@ -40,22 +40,22 @@ class PlainFramework(Framework):
 
     @classmethod
     def of(cls, harness: Harness) -> Self:
-        """Make the framework that a harness drives."""
+        """Return the framework of a harness."""
         return cls(harness)
 
     def use_threads(self, threads: int) -> None:
-        """Do nothing: only the environment is settled."""
+        """Do nothing: only environment variables set the number of threads."""
 
     def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """Make a tensor on the default device."""
+        """Return a tensor on the default device."""
         return self.backend.convert(array)
 
     def array(self, tensor: Tensor) -> np.ndarray[Any, Any]:
-        """Bring a tensor to the host."""
+        """Return the values of a tensor as an array."""
         return self.harness.to_numpy(tensor)
 
     def lstm_step(self, kernel: Tensor, bias: Tensor) -> Step:
-        """Make the step of an LSTM, with a kernel for the inputs and one for the state."""
+        """Return the step of an LSTM, with one kernel for inputs and state."""
         functions = self.functions
         units = bias.shape[0] // 4
         features = kernel.shape[0] - units
@@ -75,7 +75,7 @@ class PlainFramework(Framework):
         return step
 
     def short_step(self, kernel: Tensor) -> Step:
-        """Make the short step."""
+        """Return the short step."""
         functions = self.functions
 
         def step(x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -85,13 +85,13 @@ class PlainFramework(Framework):
         return step
 
     def hand_written(self, mode: str) -> Loop:
-        """Give the walk of `polyrnn.python_loop`."""
+        """Return `walk`, in every mode."""
         return self.walk
 
     def walk(
         self, step: Step, x: Tensor, states: list[Tensor], mask: Tensor = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Call the step for each time step, and stack the outputs."""
+        """Call the step for each time step by `polyrnn.python_loop`, and stack the outputs."""
         backend = self.backend
         inputs = [backend.transpose(x)]
         if mask is not None:
@@ -108,7 +108,7 @@ class PlainFramework(Framework):
             states = [
                 backend.select(valid, new, old) for new, old in zip(new_states, states, strict=True)
             ]
-            # At the first step nothing is held, which counts as zeros.
+            # At the first step there is no previous output: `select` then uses zeros.
             held = [backend.select(valid, output, *(held or ()))]
             return (states, held), held
 
@@ -124,20 +124,20 @@ class PlainFramework(Framework):
         return last[0], backend.transpose(outputs[0]), new_states
 
     def _without_padding(self, x: Tensor, mask: Tensor) -> list[Tensor]:
-        """Return the inputs with the first valid one of each sample in place of padding."""
+        """Return the inputs and the mask, with the first valid input in place of padding."""
         (first,) = self.backend.take_first(mask, [x])
         return [self.backend.select(mask, x, first), mask]
 
     def call(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call that the harness runs."""
+        """Return a function that runs a program by `Harness.run`."""
         return lambda: self._ready(self.harness.run(mode, program, tensors))
 
     def gradient(
         self, mode: str, program: Program, tensors: Sequence[Tensor]
     ) -> Callable[[], list[Tensor]]:
-        """Make a call that the harness differentiates."""
+        """Return a function that differentiates a program by `Harness.gradients`."""
         wanted, others = list(tensors[:DIFFERENTIABLE]), tensors[DIFFERENTIABLE:]
 
         def loss(*wanted: Tensor) -> Tensor:
@@ -147,6 +147,6 @@ class PlainFramework(Framework):
         return lambda: self._ready(self.harness.gradients(mode, loss, wanted))
 
     def _ready(self, results: list[Tensor]) -> list[Tensor]:
-        # To bring the first result to the host takes that what it is made of is computed.
+        # Copying the first result to the host waits for its computation.
         self.harness.to_numpy(results[0])
         return results

@@ -1,4 +1,4 @@
-"""Figures that no contest gives: memory, compilations, first calls. Taken within a worker."""
+"""Measurements for the claims: memory, compilations, first calls. They run within a worker."""
 
 import gc
 import time
@@ -28,7 +28,7 @@ def first_call(framework: Framework, mode: Mode, *, time_steps: int) -> dict[str
 
 
 def growth(framework: Framework, mode: Mode, *, lengths: list[int]) -> dict[str, float]:
-    """Time calls of several lengths, all other sizes small: what each step costs shows."""
+    """Time calls with several numbers of time steps, with all other sizes small."""
     figures = {}
     for length in lengths:
         call = _call(framework, mode, Sizes(batch=4, time=length, features=8, units=16))
@@ -38,7 +38,7 @@ def growth(framework: Framework, mode: Mode, *, lengths: list[int]) -> dict[str,
 
 
 def overhead(framework: Framework, mode: Mode, *, calls: int) -> dict[str, float]:
-    """Time a call over one time step whose step does nothing, less the step."""
+    """Time a call over one time step with an empty step, less the time of the step."""
     x = framework.tensor(np.zeros((2, 1, 3), "float32"))
     state = framework.tensor(np.zeros((2, 3), "float32"))
 
@@ -62,9 +62,9 @@ def overhead(framework: Framework, mode: Mode, *, calls: int) -> dict[str, float
 def peak(
     framework: Framework, mode: Mode, *, time_steps: int, time_major: bool
 ) -> dict[str, float]:
-    """Measure the most memory that a call holds which keeps the last output only.
+    """Measure the peak memory of a call that keeps the last output only.
 
-    The inputs are there before; what compiling takes counts.
+    The memory of the inputs is not included; that of compilation is.
     """
     rnn = contest.polyrnn_loop(mode.backend)
 
@@ -85,10 +85,10 @@ def peak(
 
 
 def fresh_calls(framework: Framework, mode: Mode, *, calls: int) -> dict[str, float]:
-    """Call again and again with a step made anew: what is compiled, and what stays resident.
+    """Call repeatedly with a new step function each time; count compilations and memory growth.
 
-    The calls before counting starts are as many as the calls counted: allocators
-    and caches of bounded size fill up at first.
+    Memory is measured after as many calls as are counted, because allocators and bounded
+    caches fill up first.
     """
     call = _call(framework, mode, Sizes())
     call()
@@ -110,7 +110,7 @@ PROBES: dict[str, Probe] = {
     "peak": peak,
     "fresh_calls": fresh_calls,
 }
-"""Every probe by its name."""
+"""All probes by name."""
 
 
 def _call(framework: Framework, mode: Mode, sizes: Sizes) -> Callable[[], Any]:
@@ -120,13 +120,13 @@ def _call(framework: Framework, mode: Mode, sizes: Sizes) -> Callable[[], Any]:
 
 
 def _resident(name: str) -> int:
-    """Read one of the kernel's figures about this process, in bytes."""
+    """Return a memory figure of this process from ``/proc``, in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise OSError(f"the kernel says no {name}")
+    raise OSError(f"/proc/self/status has no {name}")
 
 
 def _forget_peak() -> None:
-    # 5 sets the peak to what is resident now; see proc(5).
+    # Writing 5 resets the peak to the current resident memory; see proc(5).
     Path("/proc/self/clear_refs").write_text("5")

@@ -1,4 +1,4 @@
-"""What has been measured so far, in files that hold all of it at any time."""
+"""Collect results, and write them to files as they are measured."""
 
 import json
 from pathlib import Path
@@ -15,19 +15,19 @@ STANDARD_OUTPUT = "-"
 
 
 class Record:
-    """Keeps results, and writes them down as they come.
+    """Collects results, and writes them to the output files as they arrive.
 
     Args:
-        json_path: Where to write every figure, if anywhere; ``-`` for standard output.
-        png_path: Where to draw a chart, if anywhere.
-        options: How the measurement was asked for.
-        sweep: The size that varies, if one does.
+        json_path: The JSON file, ``-`` for standard output, or `None`.
+        png_path: The file of the chart, or `None`.
+        options: The options of the command, which the JSON file records.
+        sweep: The size that varies, if any.
 
     Attributes:
-        results: What was measured.
-        findings: What became of claims.
-        problems: What went wrong besides, in a sentence each.
-        interrupted: Whether the user ended it.
+        results: The results of cells.
+        findings: The findings about claims.
+        problems: Other failures, in one sentence each.
+        interrupted: Whether the user interrupted the command.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Record:
         self._sweep = sweep
 
     def check(self) -> None:
-        """Refuse what could not be written, before anything is measured.
+        """Check that the files can be written, before anything is measured.
 
         Raises:
-            click.ClickException: If a file cannot be written, or there is nothing to draw with.
+            click.ClickException: If a file cannot be written, or matplotlib is not installed.
         """
         for option, output in (("--json", self._json), ("--png", self._png)):
             problem = output.problem() if output is not None else ""
@@ -65,17 +65,17 @@ class Record:
         _check_drawing()
 
     def add(self, entry: Result | Finding) -> None:
-        """Keep one more result; the file with the figures holds it from now on."""
+        """Add one result, and write the JSON file with all results so far."""
         if isinstance(entry, Result):
             self.results.append(entry)
         else:
             self.findings.append(entry)
         if self._json is not None and self._json.is_replaced:
-            # What cannot be written now may be at the end; measuring goes on in any case.
+            # An error here is ignored: `finish` tries again, and reports it.
             self._write(self._json, self._document(complete=False), is_last=False)
 
     def finish(self) -> None:
-        """Write everything for the last time."""
+        """Write the complete output files."""
         complete = not self.problems
         if self.to_stdout:
             click.echo(self._document(complete=complete).decode(), nl=False)

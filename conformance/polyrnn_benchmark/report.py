@@ -1,4 +1,4 @@
-"""What was measured, as sentences and as one JSON document."""
+"""Convert results to sentences and to one JSON document."""
 
 import platform
 from collections.abc import Iterable, Sequence
@@ -10,13 +10,13 @@ from polyrnn_benchmark.results import Finding, Result, result_to_json
 
 
 def remarks(results: Sequence[Result]) -> list[str]:
-    """Say what a table has no room for.
+    """Return the failures and remarks, for which the table has no column.
 
     Args:
-        results: What was measured.
+        results: The measured results.
 
     Returns:
-        A line for each thing that is odd; none where nothing is.
+        One line for each failure or remark.
     """
     lines = []
     for result in results:
@@ -37,21 +37,21 @@ def document(
     *,
     complete: bool = True,
 ) -> dict[str, Any]:
-    """Write everything down for a program to read.
+    """Return all results as one JSON document.
 
     Args:
-        results: What was measured.
-        findings: What became of claims.
-        options: How it was asked for.
-        complete: Whether all that was asked for is there.
+        results: The results of cells.
+        findings: The findings about claims.
+        options: The options of the command.
+        complete: Whether everything requested was measured.
 
     Returns:
-        What JSON can hold: seconds are floats, a figure that was not had is null.
+        Plain data for JSON; durations are in seconds, and a missing figure is null.
     """
     claims = []
     for finding in findings:
         entry = asdict(finding)
-        # JSON knows no NaN.
+        # JSON has no NaN.
         entry["figure"] = None if finding.failure else finding.figure
         claims.append(entry | {"upheld": not finding.misses()})
     return {

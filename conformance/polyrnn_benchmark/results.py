@@ -1,4 +1,4 @@
-"""What was measured, as plain data that goes through a pipe and into a file."""
+"""Measured results as plain data, and their conversion from and to JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,15 +10,15 @@ from polyrnn_benchmark.scenarios import HAND_WRITTEN, PYTHON_LOOP, VARIANTS, Cel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
-    """polyrnn against one rival.
+    """The times of polyrnn and one rival.
 
     Args:
         rival: The name of the rival.
-        pairs: How many pairs were timed; 0 where none could be.
-        polyrnn: The seconds of a call through polyrnn.
+        pairs: How many pairs were timed; 0 if none could be.
+        polyrnn: The seconds of a call of polyrnn.
         seconds: The seconds of a call of the rival.
-        ratio: The first by the second, pair by pair.
-        remark: Why nothing was timed, or in what the results differ; empty where nothing is odd.
+        ratio: The time of polyrnn divided by that of the rival, pair by pair.
+        remark: Why nothing was timed, or how the results differ; otherwise empty.
     """
 
     rival: str
@@ -30,7 +30,7 @@ class Contest:
 
     @classmethod
     def of(cls, rival: str, duel: Duel, remark: str = "") -> "Contest":
-        """Summarize the timings of polyrnn, first, and a rival, second."""
+        """Return the contest of a duel whose first call is polyrnn and second the rival."""
         return cls(
             rival=rival,
             pairs=len(duel.first),
@@ -43,12 +43,12 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one cell.
+    """The result of one cell.
 
     Args:
         cell: What was measured.
-        contests: polyrnn against each rival, the hand-written loop first.
-        failure: Why polyrnn was not measured, or why it must not be believed; else empty.
+        contests: The contests with each rival, the hand-written loop first.
+        failure: Why polyrnn was not measured, or why its results are wrong; otherwise empty.
     """
 
     cell: Cell
@@ -57,12 +57,12 @@ class Result:
 
     @property
     def by_hand(self) -> Contest | None:
-        """The contest against the loop by hand, where it was held."""
+        """The contest against the hand-written loop, or `None` if there was none."""
         by_hand = (c for c in self.contests if c.rival in (HAND_WRITTEN, PYTHON_LOOP))
         return next(by_hand, None)
 
     def misses(self) -> list[str]:
-        """Say which bounds are missed, in a sentence each."""
+        """Return one sentence for each bound that is exceeded."""
         if self.failure:
             return [f"{self.cell}: {self.failure}"]
         return [
@@ -76,17 +76,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What became of one claim.
+    """The result of testing one claim.
 
     Args:
         claim: The name of the claim.
-        backend: The backend it was put to.
+        backend: The backend that was tested.
         mode: The label of the mode.
-        figure: What was measured.
-        bound: The largest figure that upholds the claim.
+        figure: The measured figure.
+        bound: The largest figure for which the claim holds.
         unit: The unit of both.
-        detail: The figures behind the figure, in words.
-        failure: Why nothing was measured; else empty.
+        detail: The figures that `figure` is computed from, in words.
+        failure: Why nothing was measured; otherwise empty.
     """
 
     claim: str
@@ -99,18 +99,18 @@ class Finding:
     failure: str = ""
 
     def misses(self) -> list[str]:
-        """Say whether the claim is missed, in a sentence."""
+        """Return a sentence if the claim does not hold."""
         named = f"{self.claim} ({self.mode})"
         if self.failure:
             return [f"{named}: {self.failure}"]
-        # Written so that a figure that is no number misses.
+        # Negated, so that NaN counts as a miss.
         if not self.figure <= self.bound:
             return [f"{named}: {self.figure:.3g} {self.unit}, bound {self.bound:.3g}"]
         return []
 
 
 def cell_to_json(cell: Cell) -> dict[str, Any]:
-    """Turn a cell into JSON."""
+    """Convert a cell to JSON."""
     return {
         "backend": cell.mode.backend,
         "mode": cell.mode.name,
@@ -120,14 +120,14 @@ def cell_to_json(cell: Cell) -> dict[str, Any]:
 
 
 def cell_from_json(data: Mapping[str, Any]) -> Cell:
-    """Turn JSON into a cell."""
+    """Convert JSON to a cell."""
     return Cell(
         mode_of(data["backend"], data["mode"]), VARIANTS[data["variant"]], Sizes(**data["sizes"])
     )
 
 
 def result_to_json(result: Result) -> dict[str, Any]:
-    """Turn a result into JSON; each contest says its bound too."""
+    """Convert a result to JSON, with the bound of each contest."""
     contests = [
         asdict(contest) | {"bound": result.cell.bound(contest.rival)} for contest in result.contests
     ]
@@ -135,7 +135,7 @@ def result_to_json(result: Result) -> dict[str, Any]:
 
 
 def result_from_json(data: Mapping[str, Any]) -> Result:
-    """Turn JSON into a result."""
+    """Convert JSON to a result."""
     return Result(
         cell_from_json(data), tuple(map(_contest_from_json, data["contests"])), data["failure"]
     )

@@ -1,20 +1,20 @@
-"""What is measured: modes of frameworks, variants of the task, sizes; and the bounds it meets."""
+"""What is measured: modes of backends, variants of the task, sizes and bounds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 HAND_WRITTEN = "hand-written"
-"""The rival that the bounds speak of: the loop that an expert writes for that framework."""
+"""The rival that bounds refer to: the loop that an expert writes for the framework."""
 
 PYTHON_LOOP = "python_loop"
-"""The rival where nobody wrote a loop by hand: `polyrnn.python_loop` of the bare step."""
+"""The rival if there is no hand-written loop: the step in `polyrnn.python_loop`."""
 
 KERAS = "Keras 3"
 TF_KERAS = "tf_keras"
 
 PEER_BOUND = 1.0
-"""The largest ratio to a rival that is not written by hand: never slower."""
+"""The largest allowed ratio to Keras 3 and tf_keras: polyrnn is never slower."""
 
 Axis: TypeAlias = Literal["time", "batch"]
 
@@ -22,7 +22,7 @@ SWEEPS: dict[Axis, tuple[int, ...]] = {
     "time": (10, 30, 100, 300, 1000),
     "batch": (1, 8, 32, 128, 512),
 }
-"""The sizes that a sweep goes through."""
+"""The sizes that a sweep measures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Sizes:
         batch: The number of sequences.
         time: The number of time steps.
         features: The size of an input at one time step.
-        units: The size of each state; that of the inputs where the step is short.
+        units: The size of each state; the short step uses that of the inputs.
         dtype: The dtype of everything.
     """
 
@@ -46,13 +46,13 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is asked of the loop.
+    """A variant of the task that the loop runs.
 
     Args:
-        name: What it is called.
-        masked: Some time steps of some sequences are padding.
-        gradient: The results are differentiated by inputs, states and weights.
-        short: The step is one matrix product and a tanh over one state, not an LSTM.
+        name: The name of the variant.
+        masked: Whether some time steps of some sequences are padding.
+        gradient: Whether results are differentiated with respect to inputs, states and weights.
+        short: Whether the step is one matrix product and a tanh with one state, not an LSTM.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Variant:
         return 1 if self.short else 2
 
     def fit(self, sizes: Sizes) -> Sizes:
-        """Give the sizes with which the step can be walked."""
+        """Return the sizes adapted to the step: the short one has as many units as features."""
         return replace(sizes, units=sizes.features) if self.short else sizes
 
 
@@ -78,21 +78,21 @@ SHORT = Variant("short", masked=False, gradient=False, short=True)
 
 VARIANTS = {variant.name: variant for variant in (PLAIN, MASKED, GRADIENT, MASKED_GRADIENT, SHORT)}
 USUAL_VARIANTS = (PLAIN.name, MASKED.name, MASKED_GRADIENT.name, SHORT.name)
-"""The variants that are measured where none is asked for."""
+"""The variants that are measured by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """A way in which a framework runs the loop.
+    """A way in which a framework runs the loop, such as eager or compiled.
 
     Args:
         backend: The name of the backend.
         name: The name of the mode, unique within its backend.
-        label: What the table calls it.
-        bounds: By variant, the largest ratio to the hand-written loop.
-        differentiates: Gradients can be had.
-        time: The number of time steps where none is asked for.
-        longest: The most time steps that a sweep goes to.
+        label: Its name in tables.
+        bounds: The largest allowed ratio to the hand-written loop, by variant.
+        differentiates: Whether gradients are available.
+        time: The default number of time steps.
+        longest: The largest number of time steps in a sweep.
     """
 
     backend: str
@@ -113,7 +113,7 @@ def _bounds(plain: float, masked: float, masked_gradient: float) -> dict[str, fl
 
 
 SHORT_BOUND = {SHORT.name: 1.15}
-"""For modes in which each step of the loop runs in Python, where its overhead shows most."""
+"""The bound of the short variant in modes that run each step in Python, with most overhead."""
 
 
 MODES = (
@@ -134,22 +134,22 @@ MODES = (
     Mode("tensorflow", "xla", "tf XLA", _bounds(1.03, 1.03, 1.03)),
     Mode("tensorflow", "eager", "tf eager", _bounds(1.00, 1.00, 1.00)),
 )
-"""Every mode, in the order of the table, with the one copy of the bounds."""
+"""All modes of the backends that come with polyrnn, in the order of the table, with bounds."""
 
 BACKENDS = tuple(dict.fromkeys(mode.backend for mode in MODES))
-"""The backends that come with polyrnn, for each of which there is a hand-written loop."""
+"""The names of the backends that come with polyrnn; each has hand-written loops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One place in the table: a mode of a backend, a variant and the sizes."""
+    """One measurement: a mode of a backend, a variant and the sizes."""
 
     mode: Mode
     variant: Variant
     sizes: Sizes
 
     def bound(self, rival: str) -> float | None:
-        """Give the largest ratio to a rival that is good enough; `None` where none is set."""
+        """Return the largest allowed ratio to a rival, or `None` if there is no bound."""
         if rival in (KERAS, TF_KERAS):
             return PEER_BOUND
         return self.mode.bounds.get(self.variant.name)
@@ -159,14 +159,14 @@ class Cell:
 
 
 def mode_of(backend: str, name: str) -> Mode:
-    """Find a mode by its backend and name."""
+    """Return the mode with the given backend and name."""
     if backend not in BACKENDS:
         return plugged_in(backend, name)
     return next(mode for mode in MODES if (mode.backend, mode.name) == (backend, name))
 
 
 def plugged_in(backend: str, name: str, *, differentiates: bool = True) -> Mode:
-    """Make a mode of a backend of others, which has no bounds."""
+    """Return a mode of a third-party backend, which has no bounds."""
     return Mode(backend, name, f"{backend} {name}", {}, differentiates=differentiates)
 
 
@@ -180,15 +180,15 @@ def cells(
     time: int | None = None,
     sweep: Axis | None = None,
 ) -> list[Cell]:
-    """List what to measure.
+    """Return the cells to measure.
 
     Args:
         backends: The names of backends among `BACKENDS`.
-        others: The modes of backends of others.
-        modes: The names of the modes; all where none is given.
+        others: The modes of third-party backends.
+        modes: The names of the modes; if empty, all of them.
         variants: The names of the variants; by default `USUAL_VARIANTS`, or the plain
             one in a sweep.
-        sizes: The sizes; their time is used where `time` says so.
+        sizes: The sizes; their number of time steps is ignored.
         time: The number of time steps; by default that of each mode.
         sweep: The size to vary.
 

@@ -1,4 +1,4 @@
-"""What was measured as tables, in the widest layout that a terminal has room for."""
+"""Print results as tables, in the widest layout that fits the terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from polyrnn_benchmark.scenarios import KERAS, PYTHON_LOOP, TF_KERAS, VARIANTS, 
 CLAIM_HEADER = ("claim", "mode", "figure", "bound", "behind it")
 
 FOR_SENTENCES = 100
-"""The width from which on the sentences about a claim fit beside its figures."""
+"""The least terminal width at which claims are printed as a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What has a column.
+    """The columns of a table.
 
     Args:
-        mode: The mode; else there is a table for each.
-        sizes: The number of steps and of sequences; else they stand beside the mode.
-        quartiles: The quartiles, beside the ratio.
-        seconds: The durations.
+        mode: Show the mode in a column; otherwise there is one table for each mode.
+        sizes: Show the numbers of steps and sequences in columns; otherwise in the heading.
+        quartiles: Show the quartiles beside the ratio.
+        seconds: Show the durations.
     """
 
     mode: bool = True
@@ -45,15 +45,15 @@ LAYOUTS = (
     Layout(mode=False, quartiles=False, sizes=False),
     Layout(mode=False, quartiles=False, sizes=False, seconds=False),
 )
-"""From the widest to the narrowest; each says as much as there is room for."""
+"""All layouts, from the widest to the narrowest."""
 
 
 def fitting(console: Console, results: Sequence[Result]) -> Group:
-    """Lay out results so that names and figures are whole where the console has room for them.
+    """Return tables in the widest layout that fits the console, without truncated cells.
 
     Args:
-        console: Where they are printed.
-        results: What was measured, at least one.
+        console: Where the tables will be printed.
+        results: The results, at least one.
     """
     options = console.options.update(max_width=UNLIMITED)
     for layout in LAYOUTS:
@@ -65,14 +65,14 @@ def fitting(console: Console, results: Sequence[Result]) -> Group:
 
 
 def laid_out(results: Sequence[Result], layout: Layout = LAYOUTS[0]) -> list[Table]:
-    """Lay out results, a row for each cell.
+    """Return the tables of results in a layout, with one row for each cell.
 
     Args:
-        results: What was measured.
-        layout: What has a column.
+        results: The measured results.
+        layout: The columns.
 
     Returns:
-        One table, or one for each mode; a ratio below 1 says that polyrnn is faster.
+        One table, or one for each mode.
     """
     peers = [
         name
@@ -89,7 +89,7 @@ def _table(title: str, results: Sequence[Result], layout: Layout, peers: Sequenc
     made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     if layout.mode:
         made.add_column("mode", no_wrap=True)
-    # As wide in each table: columns of one are then below those of the other.
+    # A fixed least width aligns the columns of several tables.
     made.add_column("variant", no_wrap=True, min_width=max(map(len, VARIANTS)))
     figures = [("T", 4), ("B", 3)] if layout.sizes else []
     figures += [("polyrnn", 8), ("by hand", 8)] if layout.seconds else []
@@ -165,11 +165,11 @@ def _common(cells: Sequence[Cell]) -> str:
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """Print what became of claims: in columns, or below each other in a narrow terminal.
+    """Print findings as a table, or one below the other in a narrow terminal.
 
     Args:
         console: Where to print.
-        findings: What was found.
+        findings: The findings about claims.
     """
     rows = [_finding(finding) for finding in findings]
     if console.width < FOR_SENTENCES:
@@ -193,7 +193,7 @@ def _finding(finding: Finding) -> list[Text]:
 
 
 def duration(spread: Spread | None) -> str:
-    """Write the median of some seconds in the unit that fits.
+    """Format a median duration in seconds, milliseconds or microseconds.
 
     Example:
         >>> duration(Spread(0.0123, 0.012, 0.0131))

@@ -1,7 +1,7 @@
-"""Measures one backend, in a process of its own: a request comes in, events go out.
+"""The worker process, which measures one backend.
 
-The launcher starts it as a module, writes one line of JSON to its standard input and
-reads one event in a line from its standard output.
+`polyrnn_benchmark.launch` starts it as a module, writes the request to its standard input
+as one line of JSON, and reads events from its standard output, one a line.
 """
 
 import json
@@ -23,7 +23,7 @@ Send = Callable[[dict[str, Any]], None]
 
 
 def harness_of(backend: str) -> Harness:
-    """Make the harness that a backend names, or the plain one."""
+    """Return the harness that a backend names, or the default `Harness`."""
     known = registry.installed()
     reference = known.info(backend).harness
     made: Harness = (resolve_name(reference) if reference else Harness)(known.load(backend))
@@ -31,26 +31,26 @@ def harness_of(backend: str) -> Harness:
 
 
 def framework_of(harness: Harness) -> Framework:
-    """Make the framework as the harness would have it measured."""
+    """Return the framework that a harness names, or the default `PlainFramework`."""
     reference = harness.handwritten
     kind: type[Framework] = resolve_name(reference) if reference else PlainFramework
     return kind.of(harness)
 
 
 def modes_of(harness: Harness) -> list[str]:
-    """List the modes that a loop in plain Python can be run in."""
+    """Return the modes that can run a Python loop, which needs static shapes."""
     return [mode for mode in harness.modes if mode not in harness.unknown_shape_modes]
 
 
 def work(request: dict[str, Any], send: Send) -> None:
-    """Do what a request says.
+    """Serve one request.
 
     Args:
-        request: ``backend``, ``threads``, ``pairs``, ``peers`` (whether to measure other
-            libraries), ``cells``; or, instead of the last three, ``probe``
-            with ``mode`` and ``arguments``; or ``describe``.
-        send: Takes the events: ``start`` (a cell), ``pair``, ``result``, ``figures`` and
-            ``modes``.
+        request: ``backend`` and ``threads``, with one of: ``pairs``, ``peers`` (whether to
+            measure other libraries) and ``cells``; or ``probe``, ``mode`` and ``arguments``;
+            or ``describe``.
+        send: Called with each event: ``start`` (of a cell), ``pair``, ``result``, ``figures``
+            or ``modes``.
     """
     harness = harness_of(request["backend"])
     if "describe" in request:
@@ -85,8 +85,8 @@ def work(request: dict[str, Any], send: Send) -> None:
 
 
 def main() -> None:
-    """Serve the one request that stands on standard input."""
-    # What frameworks print must not stand among the events.
+    """Serve the one request on standard input."""
+    # Frameworks print to standard output, which must contain events only.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     work(json.loads(sys.stdin.readline()), lambda event: print(json.dumps(event), file=events))

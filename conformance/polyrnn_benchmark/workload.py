@@ -1,4 +1,4 @@
-"""The numbers that go into the loop, the same for every framework."""
+"""The input data of the benchmark, the same for every framework."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ SEED = 20
 
 
 def arrays(cell: Cell) -> list[np.ndarray[Any, Any]]:
-    """Draw the arguments of a program: inputs, states, weights, and a mask if masked.
+    """Return random arguments for a program: inputs, states, weights, and a mask if masked.
 
-    Padding is NaN: a loop through which it leaks is no rival, it computes something else.
+    Padding is NaN, so that a loop that does not ignore padding gives different results.
 
     Args:
         cell: What is measured.
@@ -20,8 +20,8 @@ def arrays(cell: Cell) -> list[np.ndarray[Any, Any]]:
     Returns:
         Arrays of the shapes ``(batch, time, features)``, ``(batch, units)`` for each state,
         those of the weights, and ``(batch, time)``. The weights are a kernel and a bias,
-        ``(features + units, 4 * units)`` and ``(4 * units,)``; where the step is short,
-        a kernel ``(units, units)``.
+        ``(features + units, 4 * units)`` and ``(4 * units,)``; the short step has one
+        kernel, ``(units, units)``.
     """
     sizes, random = cell.sizes, np.random.default_rng(SEED)
 
@@ -46,7 +46,7 @@ def arrays(cell: Cell) -> list[np.ndarray[Any, Any]]:
 
 
 def padded_rows(sizes: Sizes, random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Draw a mask: rows of every length from 1 to time, padded after, before, or in between."""
+    """Return a random mask whose rows are padded on the right, on the left or with gaps."""
     lengths = random.integers(1, sizes.time + 1, sizes.batch)
     position = np.arange(sizes.time)
     after = position < lengths[:, None]

@@ -1,4 +1,4 @@
-"""The suite that every backend of polyrnn has to pass."""
+"""The conformance suite, which every backend of polyrnn has to pass."""
 
 from polyrnn_conformance.harness import Harness
 

@@ -1,4 +1,4 @@
-"""One call of `polyrnn.rnn` as data, the same for every framework."""
+"""One call of `polyrnn.rnn` as plain data, which runs on every framework."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -10,9 +10,9 @@ import numpy as np
 from polyrnn_conformance.trees import Host, map_leaves
 
 StepMaker = Callable[..., Callable[[Any, list[Any]], tuple[Any, Any]]]
-"""Called as ``make(namespace, *weights)``; gives the step function for one framework.
+"""``make(namespace, *weights)`` returns the step function for the framework of the namespace.
 
-Of the namespace it uses ``log``, ``matmul``, ``sum``, ``tanh`` and ``where``.
+It may use ``log``, ``matmul``, ``sum``, ``tanh`` and ``where`` of the namespace.
 """
 
 
@@ -21,9 +21,9 @@ class Call:
     """The arguments of one call; arrays become tensors of the framework, `Host` values do not.
 
     Args:
-        step: Makes the step function of the namespace and the weights.
-        weights: What the step closes over.
-        inputs: As for `polyrnn.rnn`, like all that follow.
+        step: Makes the step function from the namespace and the weights.
+        weights: The arrays that the step closes over.
+        inputs: As for `polyrnn.rnn`, like all arguments below.
         initial_states: The states before the first step.
         go_backwards: The direction of the walk.
         mask: Which steps count.
@@ -57,7 +57,7 @@ class Call:
     truncate_every: Any = None
 
     def arguments(self) -> dict[str, Any]:
-        """Give the arguments of `polyrnn.rnn` but for the step function, by name."""
+        """Return the arguments of `polyrnn.rnn` by name, without the step function."""
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
@@ -65,7 +65,7 @@ class Call:
         }
 
     def in_dtype(self, dtype: str) -> "Call":
-        """Give the same call with every real floating-point array in another dtype."""
+        """Return the same call with all real floating-point arrays cast to another dtype."""
 
         def cast(leaf: Any) -> Any:
             is_real = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
@@ -80,17 +80,17 @@ class Call:
 
 
 def on_host(tree: Any) -> Any:
-    """Give a nest as the reference takes it: `Host` values bare."""
+    """Return a nest for the reference, with each `Host` replaced by its value."""
     return map_leaves(lambda leaf: leaf.value if isinstance(leaf, Host) else leaf, tree)
 
 
 def wave(*shape: int, dtype: str = "float32", phase: float = 0.0) -> np.ndarray[Any, Any]:
-    """Make an array of values between -1 and 1 that look irregular and never change.
+    """Return an array of irregular, reproducible values between -1 and 1.
 
     Args:
         *shape: The shape.
         dtype: A floating-point or complex dtype.
-        phase: Gives another array.
+        phase: Each value gives a different array.
     """
     count = int(np.prod(shape))
     values = np.sin(1.7 * np.arange(count) ** 1.1 + 1.0 + phase)
@@ -100,12 +100,12 @@ def wave(*shape: int, dtype: str = "float32", phase: float = 0.0) -> np.ndarray[
 
 
 def digits(*shape: int, dtype: str = "int32", phase: int = 0) -> np.ndarray[Any, Any]:
-    """Make an array of small whole numbers from 0 to 3, for any dtype; bool gets both values.
+    """Return an array of whole numbers from 0 to 3 in any dtype; for bool, of both values.
 
     Args:
         *shape: The shape.
         dtype: Any dtype.
-        phase: Gives another array.
+        phase: Each value gives a different array.
     """
     count = int(np.prod(shape))
     values = (np.arange(count) * 7 + np.arange(count) // 3 + phase) % 4
@@ -115,5 +115,5 @@ def digits(*shape: int, dtype: str = "int32", phase: int = 0) -> np.ndarray[Any,
 
 
 def array_of(values: Any, dtype: str) -> np.ndarray[Any, Any]:
-    """Make an array of any of the dtypes, those included that NumPy does not know by name."""
+    """Return an array of any of the dtypes, including those that NumPy does not know by name."""
     return np.asarray(values).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)

@@ -1,8 +1,8 @@
-"""Calls in which every pair and every triple of the things that a call may have occurs.
+"""Calls that cover every pair and every triple of options.
 
-Faults hide where things meet: one flag beside another, beside a kind of mask, beside a nest.
-A `covering array <https://en.wikipedia.org/wiki/Covering_array>`_ of all that a call may
-have has them meet in few calls, always the same ones.
+Many faults need two or three options at once: a flag with another flag, with a kind of mask,
+or with a nest. A `covering array <https://en.wikipedia.org/wiki/Covering_array>`_ combines all
+options in few calls, which are the same in each run.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ Row = dict[str, str]
 DTYPES = ("float32", "float64", "float16", "bfloat16", "complex64", "int32")
 
 _MIXED = "mixed"
-"""The level of dtype at which leaves that follow each other are integers and floats."""
+"""The level of the factor ``dtype`` at which leaves are floats and integers in turn."""
 
 FACTORS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(FLAGS, ("no", "yes")),
@@ -43,7 +43,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "time": ("1", "2", "5", "7"),
     "dtype": (*DTYPES, _MIXED),
 }
-"""What a call may have; each factor with its levels."""
+"""The factors of the covering array, that is the options of a call, each with its levels."""
 
 
 def _excluded() -> Iterator[tuple[Place, Place]]:
@@ -63,10 +63,10 @@ def _excluded() -> Iterator[tuple[Place, Place]]:
 
 
 EXCLUDED = tuple(_excluded())
-"""Levels that no call has together.
+"""Pairs of levels that exclude each other.
 
-A mask needs states with a batch; lengths leave no gaps, and one length for all samples
-masks none throughout; and only one state comes back bare.
+A mask needs states that have a batch axis. Lengths cannot express gaps, and one length for
+all samples cannot mask a sample at all steps. Only a single state can be returned bare.
 """
 
 
@@ -90,7 +90,7 @@ FEWER: dict[str, tuple[str, ...]] = {
     "batch": ("2",),
     "dtype": ("float32", "bfloat16", "complex64", _MIXED),
 }
-"""Levels that are enough where the step is traced, which takes long for each call."""
+"""The reduced levels for modes that trace the step, where each call is slow."""
 
 FEWER_DIFFERENTIATED: dict[str, tuple[str, ...]] = {
     **FEWER,
@@ -104,7 +104,7 @@ FEWER_DIFFERENTIATED: dict[str, tuple[str, ...]] = {
     "outputs": ("tensor", "nested", "first-state"),
     "returned": ("list", "tuple"),
 }
-"""Levels that are enough where the gradient is traced, which takes longer still."""
+"""The reduced levels for gradients in modes that trace the step, where calls are slowest."""
 
 
 @cache
@@ -116,14 +116,14 @@ def rows_of(
     differentiated: bool = False,
     fewer: bool = False,
 ) -> tuple[Row, ...]:
-    """Return rows in which all combinations of so many levels occur.
+    """Return rows that cover all combinations of `strength` levels.
 
     Args:
         dtypes: The dtypes that the framework has.
-        strength: How many levels a combination is of.
-        unrolls: Some of the calls may be unrolled.
-        differentiated: The calls are to be differentiated: all are of floats.
-        fewer: Leave out levels, for what is traced.
+        strength: The number of levels in a combination.
+        unrolls: Whether calls may be unrolled.
+        differentiated: Whether the calls will be differentiated; then all use floats.
+        fewer: Whether to use the reduced levels, for modes that trace the step.
     """
     factors = factors_for(dtypes, unrolls=unrolls, differentiated=differentiated)
     if not fewer:
@@ -141,7 +141,7 @@ def rows_of(
 def factors_for(
     dtypes: tuple[str, ...], *, unrolls: bool = True, differentiated: bool = False
 ) -> dict[str, tuple[str, ...]]:
-    """Return the factors with the levels that a framework has; see `rows_of`."""
+    """Return the factors with the levels that a framework supports; see `rows_of`."""
     factors = dict(FACTORS)
     known = [dtype for dtype in DTYPES if dtype in dtypes]
     if differentiated:
@@ -150,7 +150,7 @@ def factors_for(
         known.append(_MIXED)
     factors["dtype"] = tuple(known)
     if differentiated:
-        # Values on the host have no gradients, and to move a float mask would change it.
+        # Values on the host have no gradients, and finite differences would change a float mask.
         del factors["on_host"]
         factors["held"] = tuple(held for held in FACTORS["held"] if held != "float-tensor")
     if not unrolls:
@@ -159,11 +159,11 @@ def factors_for(
 
 
 def call_of(row: Row, *, borrows: bool = True) -> RandomCall:
-    """Return the call that a row stands for, as plain data that prints well.
+    """Return the call that a row describes.
 
     Args:
         row: A level for each factor.
-        borrows: NumPy arrays may have the dtype bfloat16.
+        borrows: Whether NumPy arrays may have the dtype bfloat16.
     """
     batch, time = int(row["batch"]), int(row["time"])
     leaf = _leaves(row["dtype"])
@@ -174,7 +174,7 @@ def call_of(row: Row, *, borrows: bool = True) -> RandomCall:
     lengths: dict[str, tuple[int, ...] | int] = {
         "lengths": tuple(map(sum, pattern)),
         "length": max(1, time - 1),
-        # Beside a mask they decide nothing, and had better not say the same.
+        # A mask overrides the lengths; they differ from it, so that using them shows.
         "both": tuple((b + 1) % (time + 1) for b in range(batch)),
     }
     return RandomCall(
@@ -201,7 +201,7 @@ def call_of(row: Row, *, borrows: bool = True) -> RandomCall:
 
 
 def printed(row: Row) -> str:
-    """Print a row in one line, without what stands for nothing."""
+    """Return a row as one line, without the flags that are false."""
     return " ".join(f"{factor}={level}" for factor, level in row.items() if level != "no")
 
 
@@ -212,7 +212,7 @@ _HELD = {
     "numpy": ("bool", "uint8", "numpy"),
     "list": ("bool", "int64", "list"),
 }
-"""The dtype of a mask, that of lengths, and what holds them."""
+"""The dtype of a mask, the dtype of lengths, and the type of value that holds them."""
 
 Make = Callable[..., Leaf]
 
@@ -253,7 +253,7 @@ _OUTPUTS: dict[str, Callable[[Make], Any]] = {
 
 
 def _leaves(dtype: str) -> Make:
-    """Return what makes the leaves of a call, of one dtype or of two in turn."""
+    """Return a function that makes the leaves of a call, of one dtype or of two in turn."""
     made: list[Leaf] = []
 
     def leaf(*axes: int, batched: bool = True) -> Leaf:
@@ -265,7 +265,7 @@ def _leaves(dtype: str) -> Make:
 
 
 def _valid(pattern: str, batch: int, time: int) -> tuple[tuple[bool, ...], ...]:
-    """Return which steps of which samples count."""
+    """Return which steps of each sample are valid."""
     samples, steps = np.arange(batch)[:, None], np.arange(time)
     kept = np.maximum(1, time - samples - (time > 2))
     if pattern == "left":

@@ -1,4 +1,4 @@
-"""What the reference says of a call, and whether a backend says the same."""
+"""Compare the results and gradients of a backend with those of the reference."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +21,10 @@ TOLERANCES = {
     "float64": 1e-9,
     "complex128": 1e-9,
 }
-"""How far values may lie apart, absolutely and relatively; other dtypes have to be equal."""
+"""The absolute and relative tolerances of values by dtype; other dtypes must be equal."""
 
 GRADIENT_TOLERANCES = {"float32": 1e-2, "float64": 1e-6}
-"""The same for gradients, whose reference is a quotient of differences."""
+"""The tolerances of gradients, whose reference is computed by finite differences."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Result:
 
 
 def expected_of(call: Call) -> Result:
-    """Ask the reference for the results of a call."""
+    """Return the results of the reference for a call."""
     tree = _reference(call)
     leaves = [np.asarray(leaf) for leaf in leaves_of(tree)]
     return Result(skeleton(tree), leaves, [leaf.dtype.name for leaf in leaves])
@@ -68,7 +68,7 @@ def assert_gradients_agree(call: Call, actual: Sequence[Array]) -> None:
     """Compare gradients with those of the reference.
 
     Raises:
-        DisagreementError: At the first difference, which it names.
+        DisagreementError: At the first difference; the message names the array.
     """
     expected = numeric_gradients_of(call)
     names = gradient_names_of(call)
@@ -79,10 +79,10 @@ def assert_gradients_agree(call: Call, actual: Sequence[Array]) -> None:
 
 
 def cotangents_of(call: Call) -> list[Array | None]:
-    """Weigh every element of the results, so that no error of theirs cancels another.
+    """Return a weight for each element of the results, so that errors do not cancel in a sum.
 
     Returns:
-        An array for each leaf of the results, `None` for those that are not real.
+        An array for each leaf of the results, `None` for leaves that are not real.
     """
     return [
         (0.5 + 0.5 * np.cos(np.arange(leaf.size) + 0.3 * position))
@@ -115,7 +115,7 @@ def numeric_gradients_of(call: Call, distance: float = 1e-5) -> list[Array]:
         gradient = np.zeros_like(leaf)
         for index in np.ndindex(leaf.shape):
             if not np.isfinite(leaf[index]):
-                continue  # what is no number cannot be moved, and may have no influence
+                continue  # padding that is not finite must have a gradient of zero
             up, down = leaf.copy(), leaf.copy()
             up[index] += distance
             down[index] -= distance
@@ -127,7 +127,10 @@ def numeric_gradients_of(call: Call, distance: float = 1e-5) -> list[Array]:
 
 
 def assert_slope_agrees(call: Call, actual: Sequence[Array], distance: float = 1e-5) -> None:
-    """Compare gradients with those of the reference in one direction, which is soon done.
+    """Compare the directional derivative of a call with that of the reference.
+
+    One direction takes two calls of the reference only. If the derivatives differ,
+    `assert_gradients_agree` finds the array.
 
     Args:
         call: The call.
@@ -135,7 +138,7 @@ def assert_slope_agrees(call: Call, actual: Sequence[Array], distance: float = 1
         distance: How far all arrays are moved to either side at once.
 
     Raises:
-        DisagreementError: Where they differ; it names the gradient where it finds it.
+        DisagreementError: If they differ; the message names the array if one is found.
     """
     wide = call.in_dtype("float64")
     weighted, leaves = _weighted_results(wide), _leaves_of_call(wide)
@@ -155,7 +158,7 @@ def assert_slope_agrees(call: Call, actual: Sequence[Array], distance: float = 1
         if gradient.shape != leaves[at].shape or not np.isfinite(gradient).all():
             raise DisagreementError(f"{name}: got {gradient} for the shape {leaves[at].shape}")
         if np.where(np.isfinite(leaves[at]), 0.0, gradient).any():
-            raise DisagreementError(f"{name}: got one of what is no number, {gradient}")
+            raise DisagreementError(f"{name}: got {gradient} for inputs that are not finite")
         along += float(np.sum(gradient * directions[at]))
         scale = 1.0 + float(np.abs(gradient * directions[at]).max(initial=0.0))
         tolerance = max(tolerance, scale * GRADIENT_TOLERANCES[gradient.dtype.name])
@@ -171,7 +174,7 @@ def _direction(shape: tuple[int, ...], position: int) -> Array:
 
 
 def _weighted_results(call: Call) -> Callable[[dict[int, Array]], float]:
-    """Return what weighs the results of the reference, with some leaves of the call changed."""
+    """Return a function from changed leaves of the call to the weighted sum of its results."""
     cotangents = cotangents_of(call)
     tree = (call.weights, call.arguments())
     leaves = leaves_of(tree)
@@ -200,7 +203,7 @@ def _is_real(leaf: Any) -> bool:
 
 
 def gradient_names_of(call: Call) -> list[str]:
-    """Name the real arrays of a call, in their order."""
+    """Return the names of the gradients of a call, in the order of its real arrays."""
     named = [("weights", call.weights), *call.arguments().items()]
     return [
         f"gradient of {name}, leaf {position}"

@@ -1,8 +1,8 @@
-"""Covering arrays: few rows in which all pairs, or all triples, of levels occur together.
+"""Covering arrays: few rows in which every pair, or every triple, of levels occurs.
 
-Written here and not taken from a library, so that the same rows are drawn whatever is
-installed, and so that a backend's author needs nothing more to run the suite. What is
-wanted of it is small: levels that exclude each other in pairs, and speed.
+This is written here instead of taken from a library, so that the rows do not depend on
+installed versions, and so that the suite needs no further dependency. Only pairs of levels
+can exclude each other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ Place = tuple[str, str]
 """A factor and one of its levels."""
 
 SWEEPS = 2
-"""How often each factor of a row is looked at again for a better level."""
+"""The number of passes over the factors of a row that look for better levels."""
 
 _Array = np.ndarray[Any, Any]
 
@@ -27,15 +27,15 @@ _Array = np.ndarray[Any, Any]
 def covering_rows(
     factors: Levels, strength: int, excluded: Iterable[tuple[Place, Place]] = ()
 ) -> list[dict[str, str]]:
-    """Return rows in which every allowed combination of a few levels occurs.
+    """Return rows in which every allowed combination of `strength` levels occurs.
 
     Args:
         factors: The names of the levels of each factor.
-        strength: How many factors a combination is of.
+        strength: The number of levels in a combination, each of another factor.
         excluded: Pairs of levels that no row may have together.
 
     Returns:
-        A level for each factor, in each row; the same rows for the same arguments.
+        The rows, each with a level for each factor; equal arguments give equal rows.
     """
     array = _CoveringArray(factors, strength, list(excluded))
     names = list(factors)
@@ -46,7 +46,7 @@ def covering_rows(
 
 
 class _CoveringArray:
-    """Adds the row that covers the most, greedily, until nothing is left to cover."""
+    """Adds rows greedily, each the best it finds, until every combination is covered."""
 
     def __init__(self, factors: Levels, strength: int, excluded: list[tuple[Place, Place]]) -> None:
         self._sizes = [len(levels) for levels in factors.values()]
@@ -85,7 +85,7 @@ class _CoveringArray:
         return table
 
     def _allowed(self, group: _Array) -> _Array:
-        """Return which combinations of a group of factors hold no excluded pair."""
+        """Return which combinations of a group of factors contain no excluded pair."""
         levels = np.indices([self._sizes[f] for f in group]).reshape(len(group), -1)
         allowed = np.ones(levels.shape[1], bool)
         for (f, one), (g, other) in combinations(list(zip(group, levels, strict=True)), 2):
@@ -93,14 +93,14 @@ class _CoveringArray:
         return allowed
 
     def _started_at(self, place: int) -> _Array:
-        """Return a row that has one combination, and whatever goes with it elsewhere."""
+        """Return a row with one combination, completed by the best levels of other factors."""
         at = int(np.searchsorted(self._starts, place, side="right")) - 1
         group = self._groups[at]
         levels = np.unravel_index(place - self._starts[at], [self._sizes[f] for f in group])
         row = np.full(len(self._sizes), -1)
         row[group] = levels
         self._fixed = set(group.tolist())
-        # Factors whose levels exclude others come first, while there is still a choice.
+        # Factors with many excluded pairs come first, while there is still a choice.
         order = sorted(
             set(range(len(row))) - self._fixed, key=lambda f: -int(self._forbidden[f].sum())
         )
@@ -115,7 +115,7 @@ class _CoveringArray:
         return row
 
     def _best_level(self, row: _Array, factor: int) -> int:
-        """Return the level that covers the most beside the levels that are settled."""
+        """Return the level that covers the most combinations with the levels already set."""
         others = [f for f in range(len(row)) if f != factor and row[f] >= 0]
         free = [
             level
@@ -129,7 +129,7 @@ class _CoveringArray:
         groups = self._groups_of[factor]
         settled = groups[(tries[0][self._groups[groups]] >= 0).all(axis=1)]
         gains = self._open[self._places(tries, settled)].sum(axis=1)
-        # Among equals another one in each row, so that what is left is found sooner.
+        # Ties are broken differently in each row, which covers the rest sooner.
         gains = gains * len(free) + (np.arange(len(free)) + int(row[others].sum())) % len(free)
         return int(free[int(gains.argmax())])
 

@@ -1,4 +1,4 @@
-"""How the suite drives one framework: what a backend says of itself besides computing."""
+"""The `Harness`: how the suite runs, compiles and differentiates functions of a framework."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -12,20 +12,21 @@ from polyrnn.nests import NAMESPACE
 Capability: TypeAlias = Literal["gradients", "compilation", "unknown_shapes"]
 
 StepCalls: TypeAlias = Literal["each", "traced", "unrolled"]
-"""How often a mode calls the step: at each time step, a number of times that does not
-depend on the time axis, or as the framework's own unrolling of Python loops has it."""
+"""How often a mode calls the step: once for each time step; a number of times that does not
+depend on the time axis; or depending on how the framework unrolls Python loops."""
 
 Function: TypeAlias = Callable[..., list[Any]]
 """A function of tensors, given one by one, that returns a list of tensors."""
 
 
 class Harness:
-    """Runs functions in the modes of a framework; the defaults fit a plain eager one.
+    """Runs functions in the modes of a framework.
+
+    The defaults fit a framework that is eager, without a compiler and without gradients.
+    ``BackendInfo.harness`` names a subclass.
 
     Args:
         backend: The backend under test.
-
-    A subclass is named by ``BackendInfo.harness``.
     """
 
     limitations: ClassVar[Mapping[Capability, str]] = {
@@ -33,7 +34,7 @@ class Harness:
         "compilation": "The plain harness knows no compiler.",
         "unknown_shapes": "The plain harness has no tensors of unknown shape.",
     }
-    """What the backend cannot do, and why, in one sentence each."""
+    """The capabilities that the backend lacks, each with one sentence that says why."""
 
     dtypes: ClassVar[tuple[str, ...]] = (
         "bool",
@@ -48,66 +49,72 @@ class Harness:
         "complex64",
         "complex128",
     )
-    """The dtypes that the framework has, among those the suite tries."""
+    """The dtypes that the framework supports, among those that the suite tests."""
 
     modes: ClassVar[tuple[str, ...]] = ("eager",)
-    """The ways in which the framework runs a function; the first is the plain one."""
+    """The ways in which the framework runs a function, such as eager and compiled.
+
+    The first is the plain one, in which all rows run.
+    """
 
     unknown_shape_modes: ClassVar[tuple[str, ...]] = ()
-    """Those of `modes` in which the sizes of the axes are not known while the function runs."""
+    """Those of `modes` in which sizes of axes are unknown while the function is traced."""
 
     traced_array_modes: ClassVar[tuple[str, ...]] = ()
-    """Those of `modes` in which NumPy arrays are traced, so that nobody knows what they hold."""
+    """Those of `modes` that trace NumPy arrays too, so that their values cannot be checked."""
 
     handwritten: ClassVar[str | None] = None
-    """Where ``polyrnn bench`` finds the loops that an expert writes by hand for the framework.
+    """The class with the hand-written loops that ``polyrnn bench`` compares with.
 
-    That is a subclass of ``polyrnn_benchmark.framework.Framework``, as
-    ``"package.module:Class"``. Without one polyrnn is measured against `polyrnn.python_loop`.
+    A subclass of ``polyrnn_benchmark.framework.Framework``, as ``"package.module:Class"``. If it
+    is `None`, polyrnn is measured against `polyrnn.python_loop`.
     """
 
     devices: tuple[str, ...] = ()
-    """Two devices, or more, for the suite to put tensors on, where the framework has them.
+    """The names of two or more devices for the tests of devices, if the framework has them.
 
-    One that holds no values, such as torch's ``meta``, is one too.
+    A device without values, such as torch's ``meta``, may be one of them.
     """
 
     follows_devices: ClassVar[bool] = True
-    """Whether the framework computes where the tensors are, and not where it is told to."""
+    """Whether the framework computes on the device of the operands.
+
+    `False` if it computes on a default device instead, wherever the operands are.
+    """
 
     block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
-    """For each mode the numbers of time steps at which the backend changes how it loops.
+    """For each mode, the numbers of time steps at which the backend changes how it loops.
 
-    The suite walks over one step less, as many, one more, and twice as many and one. Modes that
-    call each step are tried at 16, 32, 128 and 256 besides.
+    For each number n the suite tests n - 1, n, n + 1 and 2 n + 1 time steps, and also around 16,
+    32, 128 and 256. In modes that trace the step, which is slow, it tests 2 n + 1 only.
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
     def step_calls(self, mode: str) -> StepCalls:
-        """Tell how often a mode calls the step of one `polyrnn.rnn`.
+        """Return how often one call of `polyrnn.rnn` calls the step in a mode.
 
         Args:
             mode: One of `modes`.
 
         Returns:
             ``"each"``: exactly once for each time step; the default for the first mode.
-            ``"traced"``: a number of times that the time axis does not change; the
-            default for the others. ``"unrolled"``: the framework unrolls Python loops
-            by itself, and the suite does not count.
+            ``"traced"``: a number of times that does not depend on the time axis; the
+            default for the other modes. ``"unrolled"``: the framework unrolls Python
+            loops itself, and the suite does not count calls.
         """
         return "each" if mode == self.modes[0] else "traced"
 
     def register_node(
         self, kind: type, take_apart: Callable[[Any], Sequence[Any]], rebuild: Callable[..., Any]
     ) -> None:
-        """Make a class a node of nests, in the way that the users of the framework would.
+        """Register a class as a node of nests, as users of the framework do.
 
         Args:
-            kind: The class; it is registered once.
-            take_apart: Lists the children of an instance.
-            rebuild: Makes an instance of its children, given one by one.
+            kind: The class; it is registered once in a process.
+            take_apart: Returns the children of an instance.
+            rebuild: Makes an instance from its children, which are its arguments.
         """
         optree.register_pytree_node(
             kind,
@@ -117,19 +124,19 @@ class Harness:
         )
 
     def to_numpy(self, tensor: Any) -> np.ndarray[Any, Any]:
-        """Give the values of a tensor as an array of the same dtype."""
+        """Return the values of a tensor as an array of the same dtype."""
         return np.asarray(tensor)
 
     def on_device(self, tensor: Any, device: str) -> Any:
-        """Return a tensor on one of `devices`."""
+        """Return a copy of a tensor on one of `devices`."""
         raise NotImplementedError
 
     def device_of(self, tensor: Any) -> str:
-        """Name the device of a tensor as in `devices`."""
+        """Return the name of the device of a tensor, as in `devices`."""
         raise NotImplementedError
 
     def has_values(self, device: str) -> bool:
-        """Return whether tensors on one of `devices` hold values that can be compared."""
+        """Return whether tensors on a device have values that can be compared."""
         return True
 
     def run(self, mode: str, function: Function, tensors: Sequence[Any]) -> list[Any]:
@@ -137,11 +144,11 @@ class Harness:
 
         Args:
             mode: One of `modes`.
-            function: Takes as many tensors as are given; may be compiled anew at each call.
+            function: A function of the tensors; it may be compiled anew at each call.
             tensors: Tensors of the framework.
 
         Returns:
-            What the function returns: a list of tensors.
+            The list of tensors that the function returns.
         """
         return function(*tensors)
 
@@ -152,10 +159,10 @@ class Harness:
 
         Args:
             mode: One of `modes`.
-            function: Takes as many tensors as are given and returns one of shape ``()``.
+            function: A function of the tensors that returns one tensor of shape ``()``.
             tensors: Floating-point tensors of the framework.
 
         Returns:
-            The gradient with respect to each tensor; zeros where none flows.
+            The gradient with respect to each tensor; zeros for tensors without influence.
         """
         raise NotImplementedError(self.limitations["gradients"])

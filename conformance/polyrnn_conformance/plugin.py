@@ -1,6 +1,6 @@
 """The pytest plug-in that runs the suite on one backend.
 
-It is loaded by name and never by itself::
+pytest does not load it automatically; load it by its name::
 
     pytest --pyargs polyrnn_conformance -p polyrnn_conformance.plugin --polyrnn-backend torch
 """
@@ -22,11 +22,11 @@ from polyrnn_conformance.subject import Subject
 from polyrnn_conformance.trees import Pair
 
 PROFILES = {"ci": (100, 15), "nightly": (2000, 100)}
-"""How many random calls are drawn, in the first mode and in each of the others."""
+"""The number of random calls in the first mode and in each of the others, by profile."""
 
 
 class CombinationBatch(NamedTuple):
-    """Some of the calls in which all combinations of a few levels occur."""
+    """The combinations that one test runs."""
 
     mode: str
     rows: tuple[dict[str, str], ...]
@@ -34,7 +34,7 @@ class CombinationBatch(NamedTuple):
 
 
 class RandomBatch(NamedTuple):
-    """Some of the random calls of a run."""
+    """The random calls that one test runs."""
 
     mode: str
     start: int
@@ -48,11 +48,12 @@ class Run:
     Args:
         subject: The backend under test.
         modes: The modes of its harness that are run.
-        random_calls: How many random calls are drawn in the first mode, and in the others.
-        strength: How many levels meet in all combinations in every mode; `None` as is usual.
-        left_out: How many cases are left out, by reason; 0 stands for all of a kind that
-            cannot be counted, such as those of a mode that there is not.
-        left_out_rules: The same by the rules that they are of.
+        random_calls: The number of random calls in the first mode, and in each of the others.
+        strength: The number of levels in a combination, in every mode; `None` for the default
+            of each mode.
+        left_out: The number of cases left out, by reason; 0 means all cases of a kind that
+            cannot be counted, such as those of a mode that the harness lacks.
+        left_out_rules: The number of cases left out, by rules.
     """
 
     subject: Subject
@@ -64,49 +65,49 @@ class Run:
 
 
 LARGEST_BATCH = 100
-"""How many random calls one test makes at most."""
+"""The largest number of random calls in one test."""
 
 COMBINATIONS_AT_ONCE = 12
-"""How many combinations one test tries at most."""
+"""The largest number of combinations in one test."""
 
 RUN = pytest.StashKey[Run]()
 
 RULES = "polyrnn_rules"
-"""The property of a report that names the rules of a row, as in ``"10, 18"``."""
+"""The property of a test report that contains the rules of its row, such as ``"10, 18"``."""
 
 LEFT_OUT = "polyrnn_left_out"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options that say what to run the suite on."""
+    """Add the options that select the backend and what to run on it."""
     group = parser.getgroup("polyrnn", "conformance of polyrnn backends")
     group.addoption(
         "--polyrnn-backend",
         metavar="NAME",
-        help="the backend to try: its name, or package.module:Class where it has none yet",
+        help="the backend to test: its name, or package.module:Class if it is not installed",
     )
     group.addoption(
         "--polyrnn-harness",
         metavar="package.module:Class",
-        help="the Harness to drive it by, instead of the one that the backend names",
+        help="the Harness to use instead of the one that the backend names",
     )
     group.addoption(
         "--polyrnn-profile",
         choices=sorted(PROFILES),
         default="ci",
-        help="how many random calls to draw (default: ci)",
+        help="the number of random calls and combinations (default: ci)",
     )
     group.addoption(
         "--polyrnn-random-calls",
         type=int,
         metavar="N",
-        help="draw this many random calls in each mode, whatever the profile says",
+        help="run this many random calls in each mode, instead of those of the profile",
     )
     group.addoption(
         "--polyrnn-strength",
         type=int,
         choices=(1, 2, 3),
-        help="try all combinations of this many things that a call may have, in each mode",
+        help="test all combinations of this many options of a call, in every mode",
     )
     group.addoption(
         "--polyrnn-modes",
@@ -116,7 +117,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Load the backend; a framework that is not there fails the run."""
+    """Load the backend; the run fails if its framework is not installed."""
     session.config.stash[RUN] = _make_run(session.config)
 
 
@@ -154,7 +155,7 @@ def _make_run(config: pytest.Config) -> Run:
 
 
 def make_subject(given: str, harness: str | None = None) -> Subject:
-    """Make the subject of a backend, given by name or as ``package.module:Class``."""
+    """Return the subject for a backend, given by name or as ``package.module:Class``."""
     name: str | None = None
     backend: Backend
     if ":" in given:
@@ -170,7 +171,7 @@ def make_subject(given: str, harness: str | None = None) -> Subject:
 
 
 def _register_pair(harness: Harness) -> None:
-    # A class is registered once in a process, which may run the suite several times.
+    # A class can be registered once only, and a process may run the suite several times.
     register = type(harness).register_node
     if register not in _registered:
         harness.register_node(Pair, lambda pair: [pair.left, pair.right], Pair)
@@ -181,7 +182,7 @@ _registered: set[Callable[..., None]] = set()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say what is tried."""
+    """Return the line of the header that names the backend and its modes."""
     run = config.stash.get(RUN, None)
     if run is None:
         return None
@@ -205,7 +206,7 @@ def subject(polyrnn_run: Run) -> Subject:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give each test its rows, and each row its modes."""
+    """Parametrize each test by its rows and modes, or by its batches of calls."""
     selection = getattr(metafunc.function, "polyrnn_selection", None)
     if isinstance(selection, Selection):
         run = metafunc.config.stash[RUN]
@@ -225,11 +226,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _combination_batches(run: Run, *, differentiated: bool) -> list[CombinationBatch]:
-    """Share the combinations out among tests small enough to run side by side."""
+    """Divide the combinations into tests that are small enough to run in parallel."""
     harness, size = run.subject.harness, COMBINATIONS_AT_ONCE
     batches = []
     for mode in run.modes:
-        # Where the step is traced each call takes long.
+        # Modes that trace the step are slow.
         is_traced = harness.step_calls(mode) != "each"
         strength = run.strength or (2 if is_traced else 3)
         rows = rows_of(
@@ -247,7 +248,7 @@ def _combination_batches(run: Run, *, differentiated: bool) -> list[CombinationB
 
 
 def _random_batches(run: Run) -> list[RandomBatch]:
-    """Share the random calls out among tests small enough to run side by side."""
+    """Divide the random calls into tests that are small enough to run in parallel."""
     first = run.subject.harness.modes[0]
     return [
         RandomBatch(mode, start, min(LARGEST_BATCH, total - start))
@@ -257,9 +258,9 @@ def _random_batches(run: Run) -> list[RandomBatch]:
     ]
 
 
-@pytest.hookimpl(trylast=True)  # what pytest itself deselects is not left out by us
+@pytest.hookimpl(trylast=True)  # tests that pytest deselects (-k) are not counted
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the backend declares it cannot do, and keep account of it."""
+    """Deselect the cases that the backend declares it cannot run, and count them."""
     run = config.stash[RUN]
     kept, left_out = [], []
     for item in items:
@@ -276,7 +277,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _annotate(item: pytest.Item, run: Run) -> str | None:
-    """Note the rules of a row in the reports; say why it is left out, if it is."""
+    """Add the rules of a row to its report; return why it is left out, or `None`."""
     function: Any = getattr(item, "function", None)
     selection = getattr(function, "polyrnn_selection", None)
     if hasattr(function, "polyrnn_differentiates"):
@@ -294,7 +295,7 @@ def _annotate(item: pytest.Item, run: Run) -> str | None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the account to the main process, where this is a worker of pytest-xdist."""
+    """Send the counts to the main process, if this is a worker of pytest-xdist."""
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     run = session.config.stash.get(RUN, None)
     if output is not None and run is not None:
@@ -303,14 +304,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take the account of a worker, which is that of each."""
+    """Take over the counts of a worker; all workers have the same."""
     run: Run = node.config.stash[RUN]
     if LEFT_OUT in getattr(node, "workeroutput", {}):
         run.left_out, run.left_out_rules = map(Counter, node.workeroutput[LEFT_OUT])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Report what was left out."""
+    """Print how many cases were left out, and why."""
     run = config.stash.get(RUN, None)
     if run is None or not run.left_out:
         return

@@ -1,8 +1,8 @@
 """Random calls over the whole space of arguments, drawn by hypothesis.
 
-What is drawn is plain data that prints well; `RandomCall.call` makes the call of it.
-The step of such a call lets every leaf of its inputs, states and constants act on
-every state and output, so that a leaf that goes astray shows.
+hypothesis draws plain data, which it can print; `RandomCall.call` converts it to a call.
+In the step of a random call every leaf of the inputs, states and constants affects every
+state and output, so that a leaf that is lost or exchanged changes the results.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from polyrnn_conformance.trees import Host, leaves_of, map_leaves
 
 
 class Sensors(NamedTuple):
-    """A namedtuple as a user would make one."""
+    """A user-defined namedtuple."""
 
     near: Any
     far: Any
@@ -26,22 +26,21 @@ class Sensors(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomCall:
-    """A call as it was drawn; the nests have a `Leaf` for each tensor.
+    """A random call as plain data; its nests have a `Leaf` for each tensor.
 
     Args:
         batch: The number of samples.
         time: The number of time steps.
-        inputs: The nest of inputs, each leaf with the axes behind time.
-        states: The states, each leaf with all its axes, or with those behind the batch
-            where it has one.
-        states_as: What holds the states: ``"list"``, ``"tuple"`` or ``"bare"``.
+        inputs: The nest of inputs; each leaf has the axes after batch and time.
+        states: The states; each leaf has the axes after the batch, if it has a batch.
+        states_as: The container of the states: ``"list"``, ``"tuple"`` or ``"bare"``.
         constants: The constants, or `None`.
         outputs: The nest of outputs, or `FIRST_STATE`.
-        returned_as: How the step returns the states: ``"list"``, ``"tuple"`` or ``"bare"``.
+        returned_as: The container in which the step returns the states, like `states_as`.
         mask: The mask as rows of booleans, or `None`.
-        mask_as: Its dtype, its rank and what holds it: ``"tensor"``, ``"numpy"``, ``"list"``.
-        lengths: The lengths, one for all, or `None`.
-        lengths_as: What holds them: ``"tensor"``, ``"numpy"``, ``"list"``, ``"int"``.
+        mask_as: Its dtype, its rank and its type: ``"tensor"``, ``"numpy"`` or ``"list"``.
+        lengths: The lengths, one length for all samples, or `None`.
+        lengths_as: Their type: ``"tensor"``, ``"numpy"``, ``"list"`` or ``"int"``.
         lengths_dtype: Their dtype.
         on_host: Which arguments are NumPy arrays instead of tensors.
         borrows: Whether those that are bfloat16 are, too.
@@ -77,11 +76,11 @@ class RandomCall:
 
     @property
     def is_masked(self) -> bool:
-        """Whether a mask or lengths are given."""
+        """Whether the call has a mask or lengths."""
         return self.mask is not None or self.lengths is not None
 
     def call(self) -> Call:
-        """Make the call."""
+        """Return the call."""
         states = [self._filled(state, phase) for phase, state in enumerate(self.states)]
         return Call(
             step=mixing_step(
@@ -165,7 +164,7 @@ FLAGS = ("go_backwards", "unroll", "time_major", "zero_output_for_mask", "return
 
 
 AXES = ((), (1,), (3,), (2, 1), (1, 2), (2, 1, 2))
-"""The axes behind batch and time: few, for what compiles does so anew for each shape."""
+"""The axes after batch and time: few, because compilers compile anew for each shape."""
 
 
 def _held(array: Any, holder: str) -> Any:
@@ -185,14 +184,14 @@ def random_calls(
     unrolls: bool = True,
     borrows: bool = True,
 ) -> RandomCall:
-    """Draw calls.
+    """Draw a random call.
 
     Args:
-        draw: Given by hypothesis.
+        draw: The function that hypothesis provides.
         dtypes: The dtypes that the framework has.
-        unrolls: Some of the calls may be unrolled.
-        borrows: NumPy arrays may have the dtype bfloat16, which is not NumPy's own and
-            which a compiler need not know.
+        unrolls: Whether calls may be unrolled.
+        borrows: Whether NumPy arrays may have the dtype bfloat16, which is not built into
+            NumPy and unknown to some compilers.
     """
     batch, time = draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([1, 2, 4]))
     masking = draw(st.sampled_from(["none", "mask", "lengths", "length", "both"]))
@@ -204,7 +203,7 @@ def random_calls(
     axes = st.sampled_from(AXES)
     batched = st.builds(Leaf, dtype=dtype, axes=axes)
     anywhere = batched if masked else st.builds(Leaf, dtype=dtype, axes=axes, batched=st.booleans())
-    # A state of rank 0 belongs to the walk, masked or not; any other has a batch under a mask.
+    # With a mask, states need a batch axis, except those of rank 0, which are never masked.
     in_states = batched | st.builds(Leaf, dtype=dtype, axes=st.just(()), batched=st.just(False))
     input_leaf = st.builds(Leaf, dtype=dtype, axes=st.sampled_from(AXES[1:]))
     numpy_dtypes = [known for known in dtypes if borrows or known != "bfloat16"]
@@ -249,13 +248,13 @@ def random_calls(
 
 
 def _dtypes(draw: Callable[..., Any], dtypes: tuple[str, ...]) -> st.SearchStrategy[str]:
-    """Let a call have a few dtypes, so that leaves of the same meet; often the usual one."""
+    """Draw a few dtypes for a call, so that leaves share dtypes; often only float32."""
     few = st.lists(st.sampled_from(dtypes), min_size=1, max_size=3)
     return st.sampled_from(draw(few | st.just(["float32"]) if "float32" in dtypes else few))
 
 
 def _nests(leaf: st.SearchStrategy[Leaf], *, empty: bool = False) -> st.SearchStrategy[Any]:
-    """Draw a leaf or a small nest of them, with `None` inside it now and then."""
+    """Return a strategy for a leaf or a small nest of leaves, sometimes with `None` inside."""
     child = leaf | leaf | leaf | st.none() | st.lists(leaf, min_size=1, max_size=2)
     nests = [
         leaf,

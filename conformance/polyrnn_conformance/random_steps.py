@@ -1,4 +1,4 @@
-"""The step of random calls: everything it is given acts on everything it gives."""
+"""The step function of random calls, in which every argument affects every result."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,17 +9,17 @@ from polyrnn_conformance.calls import StepMaker, array_of
 from polyrnn_conformance.trees import DisagreementError, filled, leaves_of, skeleton
 
 FIRST_STATE = "the first new state"
-"""Stands for the nest of outputs of a step that puts out its first state, as it is."""
+"""In place of the nest of outputs: the step returns its first new state itself as the output."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """The place of one tensor in a nest.
+    """The dtype and shape of one tensor in a nest.
 
     Args:
-        dtype: Its dtype.
-        axes: Its axes, without batch and time.
-        batched: Whether the batch comes before them.
+        dtype: The dtype.
+        axes: The sizes of the axes, without batch and time.
+        batched: Whether the tensor has a batch axis.
     """
 
     dtype: str
@@ -27,17 +27,17 @@ class Leaf:
     batched: bool = True
 
     def shape_for(self, batch: int) -> tuple[int, ...]:
-        """Give the shape of a tensor without time."""
+        """Return the shape of the tensor at one time step."""
         return (batch, *self.axes) if self.batched else self.axes
 
 
 def values_of(shape: tuple[int, ...], dtype: str, phase: int) -> Any:
-    """Make an array of quarters between -1 and 1, or of small whole numbers.
+    """Return an array of small floats or, for integers and bool, of small whole numbers.
 
     Args:
         shape: The shape.
         dtype: Any dtype.
-        phase: Gives another array.
+        phase: Each value gives a different array.
     """
     count = int(np.prod(shape))
     steps = (np.arange(count) * 5 + np.arange(count) // 3 + phase * 3) % 7
@@ -50,7 +50,7 @@ def values_of(shape: tuple[int, ...], dtype: str, phase: int) -> Any:
 
 
 def mixing_weights(states: Any, outputs: Any) -> tuple[Any, ...]:
-    """Make what the step closes over: two bases and a factor for each leaf it gives."""
+    """Return the weights of the step: two base arrays and a factor for each leaf it returns."""
     return tuple(
         array
         for position, leaf in enumerate(_made_by_step(states, outputs))
@@ -65,14 +65,14 @@ def mixing_weights(states: Any, outputs: Any) -> tuple[Any, ...]:
 def mixing_step(
     inputs: Any, states: tuple[Any, ...], constants: Any, outputs: Any, returned_as: str
 ) -> StepMaker:
-    """Make the step of a random call.
+    """Return the `StepMaker` of a random call.
 
     Args:
         inputs: The nest of inputs, with a `Leaf` for each tensor.
         states: The states.
         constants: The constants.
         outputs: The nest of outputs, or `FIRST_STATE`.
-        returned_as: How it returns the states: ``"list"``, ``"tuple"`` or ``"bare"``.
+        returned_as: The container of the new states: ``"list"``, ``"tuple"`` or ``"bare"``.
     """
     entries = [] if constants is None else constants
     entries = list(entries) if isinstance(entries, list | tuple) else [entries]
@@ -117,14 +117,14 @@ def _made_by_step(states: Any, outputs: Any) -> list[Leaf]:
 
 
 def held_by(holder: str, states: list[Any]) -> Any:
-    """Give states as a ``"list"``, as a ``"tuple"``, or the one state ``"bare"``."""
+    """Return states as a ``"list"``, as a ``"tuple"``, or a single state ``"bare"``."""
     if holder == "bare":
         return states[0]
     return tuple(states) if holder == "tuple" else states
 
 
 class _Source(NamedTuple):
-    """A tensor that the step is given."""
+    """A tensor that the step is given, and whether it is drawn data and not a computed state."""
 
     leaf: Leaf
     tensor: Any
@@ -132,7 +132,7 @@ class _Source(NamedTuple):
     is_drawn: bool
 
     def one_of_each_sample(self, target: Leaf) -> Any:
-        """Pick one element of each sample, and give it the rank of what it acts on."""
+        """Return one element of each sample, in a shape that broadcasts with the target."""
         leaf, offset = self.leaf, self.position
         places = tuple((offset + axis) % size for axis, size in enumerate(leaf.axes))
         if leaf.batched:
@@ -141,7 +141,10 @@ class _Source(NamedTuple):
 
 
 def _mixed(xp: Any, leaf: Leaf, sources: list[_Source], base: Any, other: Any, factor: Any) -> Any:
-    """Add up what has the dtype of a leaf; let what has another choose between two bases."""
+    """Return the value of a leaf, which depends on all sources.
+
+    Sources of the same dtype are added; the signs of others select between two base arrays.
+    """
     mixed = base
     for source in sources:
         if source.leaf.batched and not leaf.batched:
@@ -149,13 +152,13 @@ def _mixed(xp: Any, leaf: Leaf, sources: list[_Source], base: Any, other: Any, f
         picked = source.one_of_each_sample(leaf)
         kind = source.leaf.dtype
         if kind != leaf.dtype:
-            # Only what was drawn decides: results lie close to the reference, not on it.
+            # States are rounded differently than in the reference, so their sign may differ.
             if not source.is_drawn or kind.startswith("complex"):
                 continue
             picked = xp.where(picked if kind == "bool" else picked > 0, base, other)
         mixed = mixed ^ picked if _is_exact(leaf.dtype) else mixed + picked * factor
     if leaf.batched:
-        # Where no source has brought the batch, the first input does.
+        # If no source had a batch axis, this broadcasts the value to the batch.
         picked = sources[0].one_of_each_sample(leaf)
         mixed = xp.where(picked == picked, mixed, mixed)
     return mixed

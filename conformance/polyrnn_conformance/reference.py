@@ -1,8 +1,8 @@
-"""What a call means, written as plainly as it can be said; shares no code with polyrnn.
+"""The reference implementation of `polyrnn.rnn` in plain NumPy, without any code of polyrnn.
 
-Each sample is walked by itself, step by step. Where a step is masked for a sample,
-the step function is not called for it at all, so that whatever its padding holds
-cannot matter. Speed does not count here, and neither does any framework.
+With a mask, each sample is processed by itself, and the step function is not called at its
+masked steps, so that the values of padding cannot affect the results. The code favours
+clarity over speed.
 """
 
 from collections.abc import Callable
@@ -112,7 +112,7 @@ def _walk_batch(
     begins: list[list[bool]] | None,
     fresh: list[Any],
 ) -> tuple[list[Any], list[Any]]:
-    """Walk without a mask: all samples at once, for a state need not have a batch."""
+    """Loop without a mask, over all samples at once because states may lack a batch axis."""
     outputs = []
     for t in walk:
         if begins is not None:
@@ -138,9 +138,9 @@ def _walk_samples(
     fresh: list[Any],
     initial_output: Any,
 ) -> tuple[list[Any], list[Any]]:
-    """Walk sample by sample, calling the step for the steps that are valid and no others."""
+    """Loop over each sample by itself, and call the step at its valid steps only."""
     batch = len(valid)
-    # Called once on ones, the step shows what its output looks like.
+    # One call with ones finds the nest, shapes and dtypes of the output.
     ones = map_leaves(lambda leaf: np.ones_like(leaf[:, 0]), inputs)
     with np.errstate(all="ignore"):
         container = _call(step_function, ones, states + constants)[0]
@@ -162,7 +162,7 @@ def _walk_samples(
                 ]
                 held = zeros
             if valid[b][t]:
-                # The step sees this sample in every row, next to whatever it closes over.
+                # The sample is repeated along the batch, whose size the step may depend on.
                 x = map_leaves(lambda leaf: _rows(leaf[b, t], batch), inputs)  # noqa: B023
                 rows = [
                     _rows(leaf, batch) if counter is None else counter
@@ -201,7 +201,7 @@ def _begun(state: Any, fresh: Any, begins: list[bool]) -> Any:
 
 
 def _call(step_function: Step, x: Any, states: list[Any]) -> tuple[Any, Any]:
-    """Call the step with copies, so that it may write into what it is given."""
+    """Call the step with copies, so that it may write into its arguments."""
     x, states = map_leaves(np.array, x), map_leaves(np.array, states)
     output, new = step_function(x, states)
     return map_leaves(np.array, output), map_leaves(np.array, new)
@@ -217,8 +217,8 @@ def _clock(
 ) -> list[list[Any]]:
     """Return the states of rank 0 before each step and after the last, `None` for the others.
 
-    They advance at every step, masked or not, and the samples do not act on them. Each sample
-    stands at the first of its valid steps all the while.
+    States of rank 0 advance at every step, masked or not, and do not depend on the samples.
+    So the step is called with the first valid input and the initial state of each sample.
     """
     leaves = leaves_of(states)
     now = [leaf if np.ndim(leaf) == 0 else None for leaf in leaves]
@@ -252,7 +252,7 @@ def _clock(
 def _valid(
     mask: Any, input_length: Any, batch: int, time: int, time_major: bool
 ) -> list[list[bool]] | None:
-    """Tell for each sample and step whether it counts; `None` where nothing is masked."""
+    """Return for each sample and step whether it is valid; `None` without mask and lengths."""
     if mask is not None:
         mask = np.asarray(mask)
         if time_major:
@@ -271,7 +271,7 @@ def _sequence(entries: Any) -> list[Any]:
 
 
 def _in_the_containers_of(states: list[Any], new: Any) -> list[Any]:
-    """Put new states, given as a list, a tuple or the one bare state, in the old containers."""
+    """Return new states, given as list, tuple or one bare state, in the containers of the old."""
     entries = list(new) if isinstance(new, list | tuple) else [new]
     if list(map(_loose, entries)) != list(map(_loose, states)):
         entries = [new]
@@ -279,7 +279,7 @@ def _in_the_containers_of(states: list[Any], new: Any) -> list[Any]:
 
 
 def _loose(tree: Any) -> Any:
-    """Describe a nest in which a list, a tuple and a bare tensor count as each other."""
+    """Return a description of a nest that is equal for a list, a tuple and a bare tensor."""
     if type(tree) in (list, tuple):
         below = [_loose(child) for child in tree]
         return "*" if below == ["*"] else below
@@ -289,7 +289,7 @@ def _loose(tree: Any) -> Any:
 
 
 def _arrays(tree: Any) -> Any:
-    """Make arrays of numbers and of lists of numbers: they are tensors written out."""
+    """Return a nest with numbers and lists of numbers converted to arrays."""
     if _is_written_out(tree):
         return np.asarray(tree)
     if is_node(tree):

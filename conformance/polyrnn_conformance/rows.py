@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What every row of the table says.
+    """The fields that all rows of the table have.
 
     Args:
-        name: Names the row; unique in the table.
-        rules: The rules of the semantics that it holds a backend to.
-        title: What has to be so, in one sentence.
-        drift: The departure of another implementation that the row guards against,
-            where one is known.
+        name: The name of the row, unique in the table.
+        rules: The numbers of the rules that the row tests.
+        title: One sentence that says what has to hold.
+        drift: How another implementation departs from it, if one is known to.
     """
 
     name: str
@@ -38,8 +37,8 @@ class Case(Row):
 
     Args:
         call: The call.
-        gradients: Compare gradients with respect to all floating-point arrays, too.
-        every_mode: Run it in every mode, not in the first alone.
+        gradients: Also compare gradients with respect to all real floating-point arrays.
+        every_mode: Run it in every mode, not only in the first.
     """
 
     call: Call
@@ -49,18 +48,18 @@ class Case(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorCase(Row):
-    """A call that has to be refused with the same words on every backend.
+    """A call that has to raise the same error on every backend.
 
     Args:
         call: The call.
         error: The exact type of the error.
-        text: All of its text. ``<backend>`` stands for the name of the backend,
-            ``<backends>`` for those of all that are installed, and ``<choice>`` for what chose
-            it.
-        by_the_step: The fault is what the step returns, so that the step is called;
-            all other faults are found before.
-        by_values: The fault is what a NumPy array holds.
-        every_mode: Run it in every mode, not in the first alone.
+        text: The full text of the error. ``<backend>`` stands for the name of the backend,
+            ``<backends>`` for those of all installed backends, and ``<choice>`` for what chose
+            the backend.
+        by_the_step: The step returns the wrong value, so that it is called; all other
+            errors are raised before the step is called.
+        by_values: The error depends on the values of a NumPy array.
+        every_mode: Run it in every mode, not only in the first.
     """
 
     call: Call
@@ -73,14 +72,13 @@ class ErrorCase(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Row):
-    """What cannot be said as one call.
+    """A test that is more than one call.
 
     Args:
-        check: Raises `AssertionError` where a backend does not hold; is run in every
-            mode, as ``check(subject, mode)``.
-        every_mode: Run it in every mode, not in the first alone.
+        check: Called as ``check(subject, mode)``; raises `AssertionError` on failure.
+        every_mode: Run it in every mode, not only in the first.
         needs_name: Needs a backend that is installed under a name.
-        needs_own_tensors: Needs a framework that has a type of tensor of its own.
+        needs_own_tensors: Needs a framework with a tensor type of its own.
         needs_devices: Needs a harness that names two devices.
     """
 
@@ -92,7 +90,7 @@ class Check(Row):
 
 
 def dtypes_of(call: Call) -> set[str]:
-    """Name the dtypes that a framework must have to take a call."""
+    """Return the names of the dtypes that a framework must have to run a call."""
     leaves = [
         leaf.value if isinstance(leaf, Host) else leaf
         for leaf in leaves_of([list(call.weights), *call.arguments().values()])

@@ -1,4 +1,4 @@
-"""The rules that the rows of the table hold a backend to."""
+"""The rules of what `polyrnn.rnn` means, which the rows of the table test."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,9 @@ class Rule(NamedTuple):
     """One rule of what `polyrnn.rnn` means.
 
     Args:
-        topic: The group of rules it belongs to.
-        name: What it is called in tables.
-        meaning: What it says.
+        topic: The group of rules that it belongs to.
+        name: Its name in tables.
+        meaning: The text of the rule.
     """
 
     topic: str
@@ -52,9 +52,10 @@ RULES: dict[int, Rule] = {
     5: Rule(
         STRUCTURE,
         "what a step may not change",
-        "Another number of states, another nest, shape or dtype than the step was given is a "
-        "`ValueError` with the path of the leaf and both sides. A list and a tuple, or `[h]` and "
-        "`h`, count as each other; the results have the containers that went in.",
+        "New states must have the number, nests, shapes and dtypes of the states that the step "
+        "was given; otherwise a `ValueError` names the path of the leaf, what the step returned "
+        "and what was expected. A list and a tuple, or `[h]` and `h`, are interchangeable; the "
+        "results have the containers of the initial states.",
     ),
     6: Rule(
         TIME,
@@ -72,7 +73,7 @@ RULES: dict[int, Rule] = {
     8: Rule(
         TIME,
         "number of steps",
-        "The number of steps is read off the time axis. None at all is a `ValueError`.",
+        "The number of steps is the size of the time axis. A size of zero is a `ValueError`.",
     ),
     9: Rule(
         TIME,
@@ -83,8 +84,8 @@ RULES: dict[int, Rule] = {
     10: Rule(
         TIME,
         "calls of the step",
-        "Where the framework is eager the step is called once for each time step and never more. "
-        "Where it traces, the number of traces does not depend on the number of time steps.",
+        "In eager mode the step is called exactly once for each time step. Where the framework "
+        "traces the step, the number of traces does not depend on the number of time steps.",
     ),
     11: Rule(
         MASKING,
@@ -108,9 +109,9 @@ RULES: dict[int, Rule] = {
     14: Rule(
         MASKING,
         "padding",
-        "What stands in masked inputs, NaN and infinity included, reaches neither values nor "
-        "gradients, wherever in time it stands. A masked step is given a pair that occurs in the "
-        "data: the first valid input of the sample and the initial state.",
+        "The values of masked inputs, NaN and infinity included, affect neither results nor "
+        "gradients, at any time step. At a masked step the step function is given a pair that "
+        "occurs in the data: the first valid input of the sample and its initial state.",
     ),
     15: Rule(
         MASKING,
@@ -139,20 +140,20 @@ RULES: dict[int, Rule] = {
     19: Rule(
         TENSORS,
         "gradients",
-        "Results can be differentiated by inputs, initial states, constants and what the step "
-        "closes over.",
+        "Results can be differentiated with respect to inputs, initial states, constants and "
+        "what the step closes over.",
     ),
     20: Rule(
         CHOOSING,
         "precedence",
-        "The first that says something chooses: the argument, `use_backend`, the environment "
-        "variable at the time of the call, the tensors, numpy.",
+        "The first of these that names a backend decides: the argument, `use_backend`, the "
+        "environment variable at the time of the call, the tensors, numpy.",
     ),
     21: Rule(
         CHOOSING,
         "imports",
-        "Importing polyrnn imports no framework, and choosing one imports that one only. A name "
-        "that is unknown, not installed or broken says so in its own way.",
+        "Importing polyrnn imports no framework, and choosing one imports only that one. A "
+        "backend that is unknown, not installed or broken has an error of its own.",
     ),
     22: Rule(
         BEYOND,
@@ -175,10 +176,10 @@ RULES: dict[int, Rule] = {
     ),
     28: Rule(
         TENSORS,
-        "what is no tensor",
-        "What is no tensor of an installed backend, no plain NumPy array, number or list of "
-        "numbers is a `TypeError` that names the argument and the type. It is never made a tensor "
-        "in silence, which would lose its gradients.",
+        "values that are not tensors",
+        "A value that is not a tensor of an installed backend, a plain NumPy array, a number or "
+        "a list of numbers is a `TypeError` that names the argument and the type. It is never "
+        "silently converted to a tensor, which would lose its gradients.",
     ),
 }
 """All rules, by number."""

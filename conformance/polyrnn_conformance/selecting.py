@@ -1,4 +1,4 @@
-"""Which rows run in which modes, and why the rest is left out."""
+"""Select the rows that run in each mode, with a reason for those that are left out."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Test = TypeVar("Test", bound=Callable[..., None])
 
 @dataclass(frozen=True)
 class Selection:
-    """What a test of the suite runs over.
+    """The rows that parametrize a test of the suite.
 
     Args:
         rows: The rows of the table.
@@ -24,7 +24,7 @@ class Selection:
 
 
 def over(rows: Iterable[Row], *, differentiates: bool = False) -> Callable[[Test], Test]:
-    """Mark a test as one to run with each of the rows, in each mode.
+    """Mark a test to be run with each of the rows, in each mode.
 
     Args:
         rows: The rows of the table.
@@ -39,13 +39,13 @@ def over(rows: Iterable[Row], *, differentiates: bool = False) -> Callable[[Test
 
 
 def differentiating(test: Test) -> Test:
-    """Mark a test that has no rows as one that needs gradients."""
+    """Mark a test without rows as one that needs gradients."""
     test.__dict__["polyrnn_differentiates"] = True
     return test
 
 
 def pairs(selection: Selection, subject: Subject, modes: tuple[str, ...]) -> list[tuple[Row, str]]:
-    """List the rows with the modes in which each has a meaning."""
+    """Return each row with each of the modes that it applies to."""
     return [
         (row, mode)
         for row in selection.rows
@@ -70,7 +70,7 @@ def _has_meaning(selection: Selection, row: Row, subject: Subject, mode: str) ->
 
 
 def reason_to_leave_out(selection: Selection, row: Row, subject: Subject) -> str | None:
-    """Say why a backend cannot run a row; `None` where it can."""
+    """Return why a backend cannot run a row, or `None` if it can."""
     harness = subject.harness
     if selection.differentiates and "gradients" in harness.limitations:
         return no_gradients(subject)
@@ -89,6 +89,6 @@ def reason_to_leave_out(selection: Selection, row: Row, subject: Subject) -> str
 
 
 def no_gradients(subject: Subject) -> str | None:
-    """Say why a backend has no gradients; `None` where it has them."""
+    """Return why a backend has no gradients, or `None` if it has them."""
     sentence = subject.harness.limitations.get("gradients")
     return None if sentence is None else f"gradients: {sentence}"

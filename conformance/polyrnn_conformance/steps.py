@@ -1,4 +1,4 @@
-"""Step functions of the cases, each written once for all frameworks."""
+"""Step functions that several cases use, each written once for all frameworks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ Step = Callable[[Any, list[Any]], tuple[Any, Any]]
 
 
 def running_sum(xp: Any) -> Step:
-    """Add up the inputs; the total is output and state."""
+    """Add up the inputs; the total is both the output and the state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x
@@ -17,7 +17,7 @@ def running_sum(xp: Any) -> Step:
 
 
 def count_and_echo(xp: Any) -> Step:
-    """Put out twice the input; the state is the sum of the inputs, and so not the output."""
+    """Return twice the input as the output, which differs from the state, the sum of inputs."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         return x + x, [states[0] + x]
@@ -36,7 +36,7 @@ def dense(xp: Any, kernel: Any, recurrent: Any) -> Step:
 
 
 def two_states(xp: Any, kernel: Any, recurrent: Any) -> Step:
-    """Keep a cell beside the hidden state, as an LSTM does; the output is neither."""
+    """Use a cell and a hidden state, as an LSTM does; the output is neither of them."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         h, c = states
@@ -60,7 +60,7 @@ def with_constants(xp: Any) -> Step:
 
 
 def tuple_of_states(xp: Any) -> Step:
-    """Return the new states as a tuple, in turn."""
+    """Return the new states as a tuple."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         return states[0] + x, (states[1] + x, states[0])

@@ -1,4 +1,4 @@
-"""The backend under test: runs calls on it, and gives back what the suite compares."""
+"""The `Subject`: runs calls on the backend under test and returns their results as arrays."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from polyrnn_conformance.trees import filled, leaves_of, map_leaves, skeleton
 
 @dataclass(frozen=True)
 class Subject:
-    """A backend with its harness.
+    """The backend under test, with its harness.
 
     Args:
         backend: The backend.
         harness: Its harness.
-        name: The name under which it is installed; `None` where it was given as a class.
+        name: The name under which it is installed; `None` if it was given as a class.
     """
 
     backend: Backend
@@ -31,17 +31,17 @@ class Subject:
 
     @property
     def choice(self) -> str | Backend:
-        """What to give to ``backend=`` to choose it."""
+        """The value of the argument ``backend`` that chooses it."""
         return self.name if self.name is not None else self.backend
 
     @property
     def called(self) -> str:
-        """What errors call it: its name, else that of its framework, else of its class."""
+        """Its name in errors: that of the backend, else of its framework, else of its class."""
         return self.name or self.framework or type(self.backend).__name__
 
     @property
     def framework(self) -> str | None:
-        """The name of the installed backend whose framework the tensors are of, if any is."""
+        """The name of the installed backend whose framework has tensors of this type, if any."""
         kinds = self.backend.tensor_type
         found = map(
             registry.installed().framework_of, kinds if isinstance(kinds, tuple) else (kinds,)
@@ -50,7 +50,7 @@ class Subject:
 
     @property
     def has_own_tensors(self) -> bool:
-        """Whether the tensors of the framework are other than NumPy arrays."""
+        """Whether the tensors of the framework are not NumPy arrays."""
         return not issubclass(np.ndarray, self.backend.tensor_type)
 
     @cached_property
@@ -63,7 +63,7 @@ class Subject:
         return True
 
     def tensor(self, array: Any) -> Any:
-        """Make a tensor of an array."""
+        """Return a tensor with the values of an array."""
         tensor = self.backend.convert(array)
         made = self.backend.dtype_name(tensor)
         if made != array.dtype.name:
@@ -82,9 +82,9 @@ class Subject:
         Args:
             call: The call.
             mode: One of the modes of the harness.
-            counter: Where given, gets one entry for each time the step is called.
-            shapes: Where given, gets the static shapes of the results, as they are known
-                where the call is made.
+            counter: If given, one entry is appended for each call of the step.
+            shapes: If given, the static shapes of the results are appended, as they are
+                known within the function that calls `polyrnn.rnn`.
         """
         tree, arrays = _taken_apart(call)
         skeletons: list[Any] = []
@@ -116,7 +116,7 @@ class Subject:
             call: The call.
             mode: One of the modes of the harness.
         """
-        # Made here, for a compiler need not know the arrays of NumPy.
+        # Converted outside the function: compilers may not support the dtypes of NumPy arrays.
         cotangents = [None if c is None else self.tensor(c) for c in cotangents_of(call)]
         tree, arrays = _taken_apart(call)
         is_real = [array.dtype.kind == "f" for array in arrays]
@@ -167,19 +167,19 @@ def _assert_apart(results: list[Any], given: list[Any], before: list[Any]) -> No
 
 
 class _Place:
-    """Stands for an array in what is left of a call when its arrays are taken out."""
+    """Marks the place of an array that `_taken_apart` took out of a call."""
 
 
 def _taken_apart(call: Call) -> tuple[Any, list[np.ndarray[Any, Any]]]:
-    """Part a call into its arrays and a nest with places for what is made of them."""
+    """Return a call as a nest with `_Place` instead of its arrays, and the list of arrays."""
     tree = (call.weights, call.arguments())
     arrays = [leaf for leaf in leaves_of(tree) if isinstance(leaf, np.ndarray)]
-    # A compiler that comes upon an array would make a tensor of it, and may fail at that.
+    # A compiler that finds an array would convert it to a tensor, which may fail.
     return map_leaves(lambda leaf: _Place if isinstance(leaf, np.ndarray) else leaf, tree), arrays
 
 
 def _given(tree: Any, tensors: Any) -> Iterator[Any]:
-    """Give the leaves of a call in order: a tensor at each place, and host values bare."""
+    """Yield the leaves of a call in order, with a tensor for each place and host values bare."""
     remaining = iter(tensors)
     for leaf in leaves_of(tree):
         yield next(remaining) if leaf is _Place else on_host(leaf)

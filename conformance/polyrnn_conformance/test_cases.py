@@ -1,4 +1,4 @@
-"""Every case agrees with the reference in every mode."""
+"""Test that every case agrees with the reference in every mode."""
 
 import re
 
@@ -15,7 +15,7 @@ NOT_STATIC = re.compile("^unroll: expected a time axis of static length to unrol
 
 @over(CASES)
 def test_case(subject: Subject, row: Case, mode: str) -> None:
-    """Run one case in one mode."""
+    """Compare the results of one case in one mode with the reference."""
     if row.call.unroll and mode in subject.harness.unknown_shape_modes:
         with pytest.raises(ValueError, match=NOT_STATIC):
             subject.run(row.call, mode)

@@ -1,4 +1,4 @@
-"""What cannot be said as one call: step calls, the choice of a backend, imports."""
+"""Test what takes more than one call: the number of step calls, choosing a backend, imports."""
 
 from polyrnn_conformance.cases import CHECKS
 from polyrnn_conformance.rows import Check

@@ -1,4 +1,4 @@
-"""Calls in which all combinations of a few things occur agree with the reference."""
+"""Test that calls that cover all combinations of a few options agree with the reference."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from polyrnn_conformance.subject import Subject
 
 
 def test_combinations(subject: Subject, combination_batch: CombinationBatch) -> None:
-    """Compare the results of some combinations; all that fail are named."""
+    """Compare the results of some combinations; the error names all that fail."""
     mode = combination_batch.mode
     borrows = mode == subject.harness.modes[0]
 
@@ -28,7 +28,7 @@ def test_combinations(subject: Subject, combination_batch: CombinationBatch) -> 
 
 @differentiating
 def test_combinations_gradients(subject: Subject, combination_batch: CombinationBatch) -> None:
-    """Compare the gradients of some combinations; all that fail are named."""
+    """Compare the gradients of some combinations; the error names all that fail."""
     mode = combination_batch.mode
 
     def agrees(row: Row) -> None:
@@ -39,7 +39,7 @@ def test_combinations_gradients(subject: Subject, combination_batch: Combination
 
 
 def _try_each(agrees: Callable[[Row], None], batch: CombinationBatch) -> None:
-    """Try each row, so that a report tells all of them that fail, with the first error."""
+    """Try all rows, then raise an error that lists those that failed."""
     failed: list[str] = []
     first: Exception | None = None
     for row in batch.rows:

@@ -1,4 +1,4 @@
-"""What is refused is refused in the same words on every backend."""
+"""Test that invalid calls raise the same error, with the same text, on every backend."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from polyrnn_conformance.subject import Subject
 
 @over(ERROR_CASES)
 def test_error(subject: Subject, row: ErrorCase, mode: str) -> None:
-    """Run one call that is refused in one mode."""
+    """Check the error of one invalid call in one mode."""
     step_calls: list[int] = []
     with pytest.raises(row.error) as caught:
         subject.run(row.call, mode, step_calls)
@@ -21,7 +21,7 @@ def test_error(subject: Subject, row: ErrorCase, mode: str) -> None:
         assert type(caught.value) is row.error
         assert str(caught.value) == text
     else:
-        # A compiler may put its own words round those of the error.
+        # A compiler may wrap the error and add text to it.
         assert text in str(caught.value)
     if not row.by_the_step:
         assert step_calls == [], "the step was called before the arguments were refused"

@@ -1,4 +1,4 @@
-"""What a backend says it cannot do, it cannot do."""
+"""Test that the harness declares exactly what the backend cannot do."""
 
 from typing import get_args
 
@@ -15,34 +15,34 @@ from polyrnn_conformance.subject import Subject
 
 
 def test_limitations_are_declared_in_sentences(subject: Subject) -> None:
-    """Each limitation is of a capability that the suite knows, and says why."""
+    """Check that each limitation has a capability known to the suite, and a sentence."""
     for capability, sentence in subject.harness.limitations.items():
         assert capability in get_args(Capability)
         assert sentence.endswith(".")
 
 
 def test_compilation_is_declared_as_it_is(subject: Subject) -> None:
-    """A harness without a compiler has one mode, and says so."""
+    """Check that a harness has one mode if and only if it declares no compilation."""
     compiles = len(subject.harness.modes) > 1
     assert compiles == ("compilation" not in subject.harness.limitations)
 
 
 def test_unknown_shapes_are_declared_as_they_are(subject: Subject) -> None:
-    """A harness without unknown shapes has no mode for them, and says so."""
+    """Check that a harness has modes with unknown shapes unless it declares that it has none."""
     harness = subject.harness
     assert set(harness.unknown_shape_modes) <= set(harness.modes)
     assert bool(harness.unknown_shape_modes) == ("unknown_shapes" not in harness.limitations)
 
 
 def test_gradients_are_declared_as_they_are(subject: Subject) -> None:
-    """Gradients that are declared missing are missing."""
+    """Check that gradients work unless they are declared missing."""
     harness = subject.harness
     dtype = "float64" if "float64" in harness.dtypes else "float32"
     assert _differentiates(subject, dtype) == ("gradients" not in harness.limitations)
 
 
 def test_dtypes_are_declared_as_they_are(subject: Subject) -> None:
-    """Each dtype works or is not listed."""
+    """Check that the declared dtypes are exactly those that work."""
     works = {dtype for dtype in Harness.dtypes if _has_dtype(subject, dtype)}
     assert works == set(subject.harness.dtypes)
 

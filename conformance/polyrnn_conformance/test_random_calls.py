@@ -1,4 +1,4 @@
-"""Random calls agree with the reference, in every mode."""
+"""Test that random calls agree with the reference, in every mode."""
 
 from hypothesis import HealthCheck, given, seed, settings
 
@@ -9,7 +9,7 @@ from polyrnn_conformance.subject import Subject
 
 
 def test_random_calls(subject: Subject, random_batch: RandomBatch) -> None:
-    """Compare some calls; the same are drawn each time."""
+    """Compare the results of some random calls; each run draws the same calls."""
     mode = random_batch.mode
     harness = subject.harness
     unrolls, borrows = mode not in harness.unknown_shape_modes, mode == harness.modes[0]

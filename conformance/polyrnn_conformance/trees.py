@@ -1,4 +1,4 @@
-"""Nests as the suite sees them: a recursion of its own, sharing no code with polyrnn."""
+"""Functions on nests, written independently of polyrnn so that they do not share its faults."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 
 class DisagreementError(AssertionError):
-    """The backend and the reference differ."""
+    """Raised if the backend and the reference differ."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A node that is none of Python's containers; the harness registers it."""
+    """A custom container, which the harness registers as a node of nests."""
 
     left: Any
     right: Any
@@ -19,18 +19,18 @@ class Pair:
 
 @dataclass(frozen=True)
 class Host:
-    """Marks a value of a call that is handed over as it is, and not made a tensor."""
+    """Marks a value of a call that is passed unchanged instead of converted to a tensor."""
 
     value: Any
 
 
 def is_node(tree: Any) -> bool:
-    """Return whether something holds children, or is `None`, which has neither child nor value."""
+    """Return whether a value is a container or `None`, which is a node without children."""
     return tree is None or isinstance(tree, list | tuple | dict | Pair)
 
 
 def children(node: Any) -> list[Any]:
-    """List the children of a node; those of a dict in the order of its sorted keys."""
+    """Return the children of a node; those of a dict in the order of its sorted keys."""
     if node is None:
         return []
     if isinstance(node, Pair):
@@ -41,7 +41,7 @@ def children(node: Any) -> list[Any]:
 
 
 def with_children(node: Any, new: list[Any]) -> Any:
-    """Make a node like another with other children."""
+    """Return a node of the same kind with other children."""
     if node is None:
         return None
     if isinstance(node, Pair):
@@ -54,28 +54,28 @@ def with_children(node: Any, new: list[Any]) -> Any:
 
 
 def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply a function to every leaf of a nest."""
+    """Return a nest with a function applied to every leaf."""
     if not is_node(tree):
         return function(tree)
     return with_children(tree, [map_leaves(function, child) for child in children(tree)])
 
 
 def leaves_of(tree: Any) -> list[Any]:
-    """List the leaves of a nest."""
+    """Return the leaves of a nest."""
     if not is_node(tree):
         return [tree]
     return [leaf for child in children(tree) for leaf in leaves_of(child)]
 
 
 def filled(tree: Any, leaves: Iterator[Any]) -> Any:
-    """Replace the leaves of a nest, in the order of `leaves_of`."""
+    """Return a nest with its leaves replaced, in the order of `leaves_of`."""
     if not is_node(tree):
         return next(leaves)
     return with_children(tree, [filled(child, leaves) for child in children(tree)])
 
 
 def skeleton(tree: Any) -> Any:
-    """Describe the containers of a nest, in a form that compares equal where they are the same."""
+    """Return a description of the containers of a nest that can be compared for equality."""
     if not is_node(tree):
         return "*"
     below = tuple(skeleton(child) for child in children(tree))

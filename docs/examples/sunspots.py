@@ -1,13 +1,13 @@
-"""Forecast the yearly sunspot numbers with echo state networks, on every backend installed.
+"""Forecast the yearly sunspot numbers with echo state networks, on every installed backend.
 
-An echo state network is a recurrent network whose weights stay as they were drawn. It
-turns the past of a series into a state of many numbers, and only the readout, which maps
-the state to the value of the next year, is fitted, by least squares. The recurrence is one
-call of `polyrnn.rnn`: the batch is an ensemble of networks, each with weights of its own,
-and their mean is the forecast.
+An echo state network is a recurrent network with fixed random weights. Its state is a vector
+that depends on the past of a series. Only the readout, a linear map from the state to the value
+of the next year, is fitted, by least squares. The recurrence is one call of `polyrnn.rnn`: the
+batch is an ensemble of networks with different weights, and the mean of their forecasts is the
+forecast of the ensemble.
 
-Readouts are fitted on the years before 1950 and judged on the years from 1950 on, of which
-each is forecast from the years before it. The constants below were chosen on 1850 to 1949.
+Readouts are fitted on the years before 1950 and evaluated on the years from 1950 on; each year
+is forecast from the years before it. The constants below were chosen on 1850 to 1949.
 
 Run it with ``python docs/examples/sunspots.py``; ``--help`` lists the options.
 """
@@ -32,10 +32,10 @@ Report: TypeAlias = Callable[[str], None]
 
 DATA = Path(__file__).with_name("sunspots.csv")
 HELD_OUT_FROM = 1950
-WASHOUT = 30  # years until a network has forgotten the zeros it started from
+WASHOUT = 30  # years until the initial state no longer affects the state of a network
 MEMBERS = 16
 UNITS = 100
-CONNECTED = 0.1  # the share of pairs of units with a connection
+CONNECTED = 0.1  # the fraction of pairs of units that are connected
 SPECTRAL_RADIUS = 0.9
 INPUT_SCALE = 0.8
 LEAK = 0.9
@@ -55,7 +55,7 @@ class Sunspots(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """The weights of an ensemble; the first axis is the member."""
+    """The weights of an ensemble of networks; the first axis is the network."""
 
     input_weights: Array  # (members, 1, units)
     recurrent_weights: Array  # (members, units, units)
@@ -63,7 +63,7 @@ class Networks(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """What one backend forecasts; column t is for the year after year t."""
+    """The forecasts of one backend; column t is for the year after year t."""
 
     backend: str
     dtype: str
@@ -72,7 +72,7 @@ class Forecast(NamedTuple):
 
     @property
     def mean(self) -> Array:
-        """The forecast of the ensemble."""
+        """The forecast of the ensemble, the mean of its members."""
         return np.asarray(self.members.mean(axis=0))
 
 
@@ -87,7 +87,7 @@ def read_sunspots(path: Path = DATA) -> Sunspots:
 
 
 def draw_networks(members: int = MEMBERS, units: int = UNITS, seed: int = SEED) -> Networks:
-    """Draw the weights at random, the recurrent ones scaled to the spectral radius."""
+    """Return random weights, with the recurrent weights scaled to the spectral radius."""
     random = np.random.default_rng(seed)
     square = (members, units, units)
     recurrent = random.uniform(-1, 1, square) * (random.random(square) < CONNECTED)
@@ -100,7 +100,7 @@ def draw_networks(members: int = MEMBERS, units: int = UNITS, seed: int = SEED) 
 
 
 def leaky_tanh(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-    """Take one step of the networks, with tensors of any framework."""
+    """Compute one step of the networks, with tensors of any framework."""
     framework = polyrnn.namespace(x)
     state, input_weights, recurrent_weights, bias = states
     drive = x[:, None] * input_weights + framework.matmul(state, recurrent_weights) + bias
@@ -109,7 +109,7 @@ def leaky_tanh(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
 
 
 def walk(backend: str, series: Array, networks: Networks) -> NDArray[Any]:
-    """Drive the networks with a series; give their states, ``(members, time, units)``."""
+    """Run the networks over a series and return their states, ``(members, time, units)``."""
     members, _, units = networks.bias.shape
     _, outputs, _ = polyrnn.rnn(
         leaky_tanh,
@@ -122,7 +122,7 @@ def walk(backend: str, series: Array, networks: Networks) -> NDArray[Any]:
 
 
 def read_out(states: NDArray[Any], series: Array, fitted: slice) -> Array:
-    """Fit each member's readout to the next value of the series; apply it to all steps."""
+    """Fit each network's readout to the next value of the series, and return all readouts."""
     members, steps, _ = states.shape
     direct = np.broadcast_to(series[:, None], (members, steps, 1))
     features = np.concatenate([states, direct, np.ones_like(direct)], axis=-1)
@@ -136,7 +136,7 @@ def read_out(states: NDArray[Any], series: Array, fitted: slice) -> Array:
 
 def forecast(backend: str, sunspots: Sunspots, networks: Networks, report: Report) -> Forecast:
     """Forecast every year from the years before it."""
-    # The square root evens out the spread of quiet and of active years.
+    # The square root makes the variance of quiet and active years similar.
     roots = np.sqrt(sunspots.numbers)
     known = roots[sunspots.years < HELD_OUT_FROM]
     series = (roots - known.mean()) / known.std()
@@ -153,7 +153,7 @@ def forecast(backend: str, sunspots: Sunspots, networks: Networks, report: Repor
 
 
 def error(forecast_numbers: Array, sunspots: Sunspots) -> float:
-    """Give the root mean square error over the held-out years."""
+    """Return the root mean square error over the held-out years."""
     held_out = sunspots.years[1:] >= HELD_OUT_FROM
     misses = forecast_numbers[:-1] - sunspots.numbers[1:]
     return float(np.sqrt(np.mean(misses[held_out] ** 2)))
@@ -201,7 +201,7 @@ def plain_progress(total: int) -> Report:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, with rich where it is installed."""
+    """Print a table, with rich if it is installed."""
     if find_spec("rich") is not None:
         from rich.console import Console
         from rich.table import Table
@@ -217,7 +217,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def draw(result: Forecast, sunspots: Sunspots, path: Path) -> None:
-    """Draw the forecast beside the truth into a PNG; needs matplotlib."""
+    """Draw the forecast and the observed numbers into a PNG file; needs matplotlib."""
     from matplotlib.figure import Figure
 
     years, numbers = sunspots.years, sunspots.numbers
@@ -251,7 +251,7 @@ def draw(result: Forecast, sunspots: Sunspots, path: Path) -> None:
 
 
 def print_results(results: Sequence[Forecast], sunspots: Sunspots) -> None:
-    """Print what each backend forecasts, and how far simpler forecasts are off."""
+    """Print the error of each backend's forecast, and of simpler forecasts."""
     versions = {status.name: status.version or "" for status in polyrnn.backends()}
     reference = results[0].mean
     shown = sunspots.years >= HELD_OUT_FROM - 1
@@ -279,7 +279,7 @@ def print_results(results: Sequence[Forecast], sunspots: Sunspots) -> None:
 
 
 def print_missing() -> None:
-    """Say of each backend that could not run what is wrong, and how to get it."""
+    """Print why a backend could not run, and how to install it."""
     for status in polyrnn.backends():
         if status.state == "missing":
             print(f"{status.problem}; to add it: {status.install}")
@@ -288,7 +288,7 @@ def print_missing() -> None:
 
 
 def run(names: Sequence[str], sunspots: Sunspots) -> list[Forecast]:
-    """Forecast on each backend, showing progress; leave out those that turn out broken."""
+    """Forecast on each backend, with a progress bar; skip backends that fail to import."""
     networks = draw_networks()
     results = []
     with progress(3 * len(names)) as report:
@@ -299,7 +299,7 @@ def run(names: Sequence[str], sunspots: Sunspots) -> list[Forecast]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the example."""
+    """Run the command line of the example."""
     parser = argparse.ArgumentParser(description="Forecast the yearly sunspot numbers.")
     parser.add_argument("--backend", metavar="NAME", help="run on this backend and on numpy only")
     parser.add_argument("--output", metavar="PATH", type=Path, default=Path("sunspots.png"))
@@ -308,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = installed if options.backend is None else [options.backend]
     sunspots = read_sunspots()
     try:
-        # The others are compared with numpy.
+        # numpy always runs, because the others are compared with it.
         results = run(["numpy", *(name for name in names if name != "numpy")], sunspots)
     except (polyrnn.UnknownBackendError, polyrnn.BackendNotInstalledError) as problem:
         sys.exit(str(problem))
@@ -318,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print('The picture needs matplotlib; to add it: pip install "polyrnn[examples]"')
     else:
         draw(results[0], sunspots, options.output)
-        print(f"The forecast beside the truth: {options.output}")
+        print(f"The picture of the forecast: {options.output}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The command line; needs click and rich, which the extra ``cli`` brings."""
+"""The command-line interface; it needs click and rich, which the extra ``cli`` installs."""
 
 import sys
 from importlib.util import find_spec
 
 
 def main() -> None:
-    """Run the command line, or say what it takes to have one."""
+    """Run the command-line interface, or exit with a message that says what to install."""
     missing = [name for name in ("click", "rich") if find_spec(name) is None]
     if missing:
         sys.exit(

@@ -1,4 +1,4 @@
-"""``polyrnn backends``: what is installed, what is chosen, and how to get the rest."""
+"""The command ``polyrnn backends``, which lists the backends and how to install missing ones."""
 
 import platform
 import sys
@@ -25,10 +25,10 @@ STYLES = {"installed": "green", "missing": "dim", "broken": "red", "shadowed": "
 @click.option("--devices", is_flag=True, help="Import each framework and list its devices.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def backends(devices: bool, as_json: bool) -> None:
-    """List the backends, and how to get what is missing.
+    """List the backends, and how to install those that are missing.
 
-    The list also shows which backend is chosen at the moment, and by what. No framework is
-    imported, unless --devices asks for the devices, which takes an import.
+    The list also shows which backend is chosen at the moment, and why. No framework is imported
+    unless --devices is given.
     """
     known = registry.installed()
     found = _import_all(known) if devices else {}
@@ -82,7 +82,7 @@ def _chosen(known: registry.Registry, rows: list[dict[str, Any]]) -> dict[str, s
 
 
 def _problem(known: registry.Registry, rows: list[dict[str, Any]], name: str) -> str:
-    for row in rows:  # a claim to a name that is taken comes after the backend that has it
+    for row in rows:  # the first row of a name is the backend itself, a later one is shadowed
         if row["name"] == name:
             # One whose tensors choose another works where it is chosen by name.
             return "" if row["state"] == "installed" else str(row["problem"])
@@ -99,7 +99,7 @@ def _print(rows: list[dict[str, Any]], chosen: dict[str, str], devices: bool) ->
     print_table(to, header, [_cells(row, devices) for row in rows])
     to.print(f"\nChosen now: {chosen['name']}, by {chosen['reason']}.")
     if chosen["reason"] == selection.DEFAULT:
-        to.print("A call that is given tensors of another framework runs on that one.")
+        to.print("A call with tensors of another framework runs on the backend of that framework.")
     if chosen["problem"]:
         to.print(f"That does not work: {chosen['problem']}", style="red")
     missing = [row for row in rows if row["state"] == "missing"]

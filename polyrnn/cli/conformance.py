@@ -1,4 +1,4 @@
-"""``polyrnn conformance``: whether a backend is right, rule by rule."""
+"""The command ``polyrnn conformance``, which runs the conformance suite on a backend."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NEEDED = ("pytest", "hypothesis", "ml_dtypes")
 RESTARTS = 100
-"""How many crashes of worker processes a run outlives."""
+"""How many crashed worker processes are replaced before the run is aborted."""
 
 COUNTS = ("passed", "failed", "left out")
 
@@ -41,9 +41,9 @@ COUNTS = ("passed", "failed", "left out")
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Run the cases in N processes; a case that crashes its process fails, and no other.",
+    help="Run the cases in N processes. A crash of a process fails only the case that caused it.",
 )
-@click.option("--tracebacks", is_flag=True, help="Tell the whole story of each failure.")
+@click.option("--tracebacks", is_flag=True, help="Print full tracebacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def conformance(
     name: str,
@@ -56,9 +56,9 @@ def conformance(
 ) -> None:
     """Run the conformance suite on one backend.
 
-    NAME is that of an installed backend, or package.module:Class where it has none yet.
-    What stands after -- goes to pytest: -k mask, -x. The exit status is that of
-    pytest: 0 where the backend conforms, 1 where it does not.
+    NAME is the name of an installed backend, or package.module:Class for a backend that is
+    not registered. Arguments after -- are passed to pytest, such as -k mask or -x. The exit
+    status is that of pytest: 0 if the backend conforms, 1 if it does not.
     """
     needed = NEEDED if workers is None else (*NEEDED, "xdist")
     missing = [module for module in needed if find_spec(module) is None]
@@ -88,7 +88,7 @@ def conformance(
 
 
 def _in_workers(count: int) -> list[str]:
-    """Return the options of pytest-xdist, which starts a new worker for each that crashes."""
+    """Return the options of pytest-xdist, which replaces workers that crash."""
     return [
         *("-p", "xdist", "--numprocesses", str(count), "--dist", "worksteal"),
         *("--max-worker-restart", str(RESTARTS)),
@@ -105,19 +105,19 @@ def _run(name: str, arguments: list[str]) -> tuple[int, "Outcome"]:
     assert found.origin is not None
     fixed = [
         *("--pyargs", "polyrnn_conformance", "-p", "polyrnn_conformance.plugin"),
-        # Nothing of the project in whose folder this is run has a say.
+        # Ignore the pytest configuration of the project in the current directory.
         *("-c", os.devnull, "--rootdir", str(Path(found.origin).parent), "--noconftest"),
         *("-p", "no:cacheprovider", "-p", "no:terminalprogress"),
     ]
-    # pytest captures what goes to standard error while a test runs; the bar shall not.
+    # pytest captures standard error while a test runs, so the bar writes to a duplicate of it.
     with (
         tempfile.TemporaryDirectory() as scratch,
         os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding) as file,
     ):
-        # Where hypothesis would leave a folder of its own.
+        # Otherwise hypothesis would create a folder in the current directory.
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", scratch)
         bar = console(file)
-        bar.width = bar.width  # later there is no terminal left to ask for its size
+        bar.width = bar.width  # fixed now, because rich cannot ask the terminal later
         watcher = Watcher(Meter(bar, name))
         status = pytest.main([*fixed, *arguments], plugins=[watcher])
     return int(status), watcher.outcome
@@ -187,7 +187,7 @@ def _cases(count: int) -> str:
 
 
 def _left_out(count: int, reason: str) -> str:
-    # What there is no mode for has no cases to count.
+    # A limitation without a mode of its own has no cases to count.
     return f"{_cases(count) if count else 'all cases'} for {reason}"
 
 
@@ -195,7 +195,7 @@ def _verdict(name: str, status: int, seconds: float, outcome: "Outcome") -> str:
     tally = outcome.tally
     cases = _cases(tally["passed"] + tally["failed"])
     called = " ".join(filter(None, [name, _version(name)]))
-    words = {0: "passed", 1: "did not pass"}.get(status, f"was not tried to the end ({status})")
+    words = {0: "passed", 1: "did not pass"}.get(status, f"was not tested to the end ({status})")
     return (
         f"{called} {words}: {cases} in {seconds:.1f} s, {tally['failed']} failed, "
         f"{tally['left out']} left out"

@@ -1,4 +1,4 @@
-"""The command ``polyrnn``, whose subcommands are imported when they are asked for."""
+"""The command ``polyrnn``, which imports its subcommands lazily."""
 
 from pkgutil import resolve_name
 
@@ -11,18 +11,18 @@ COMMANDS = {
     "conformance": "polyrnn.cli.conformance:conformance",
     "bench": "polyrnn_benchmark.command:bench",
 }
-"""The subcommands, and where each is."""
+"""The subcommands, as references of the form ``package.module:name``."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand when it is run, so that none waits for the others."""
+    """A group that imports only the subcommand that is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the subcommands."""
+        """Return the names of the subcommands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one subcommand."""
+        """Import and return one subcommand; `None` if there is none of that name."""
         reference = COMMANDS.get(cmd_name)
         if reference is None:
             return None
@@ -33,4 +33,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def group() -> None:
-    """One recurrent loop for many frameworks: list them, test them, time them."""
+    """List, test and benchmark the backends of polyrnn."""

@@ -1,4 +1,4 @@
-"""What a command prints: readable in a terminal of any width, and by programs in a pipe."""
+"""Prints tables and lists that fit a terminal of any width and are easy to parse in a pipe."""
 
 import json
 import os
@@ -13,14 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 UNLIMITED = 100_000
-"""The width of what is no terminal: lines there are cut by whoever reads them."""
+"""The width used where the output is not a terminal, so that no line is wrapped."""
 
 
 def console(file: IO[str] | None = None) -> Console:
-    """Make a console for a stream, by default for what standard output is at the moment.
+    """Return a console for a stream, by default the current standard output.
 
-    Text is printed as it is, brackets and colons included. With ``NO_COLOR`` or
-    without a terminal nothing but text is printed, and in a pipe no line is broken.
+    Brackets and colons in texts are printed literally rather than read as markup. With
+    ``NO_COLOR`` or without a terminal the output has no colors, and without a terminal no line is
+    wrapped.
     """
     file = file if file is not None else sys.stdout
     made = Console(
@@ -38,13 +39,13 @@ def console(file: IO[str] | None = None) -> Console:
 def print_table(
     to: Console, header: Sequence[str], rows: Iterable[Sequence[str | Text]], numbers: int = 0
 ) -> None:
-    """Print rows in columns, or one below the other where the terminal is too narrow.
+    """Print a table, or one record per row where the terminal is too narrow for the table.
 
     Args:
         to: The console.
         header: The names of the columns.
-        rows: The cells, as many in each row as there are names.
-        numbers: How many columns, counted from the last, hold numbers.
+        rows: The cells of each row, one per column.
+        numbers: The number of columns at the end that are aligned to the right.
     """
     texts = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -71,7 +72,7 @@ def _print_records(to: Console, header: Sequence[str], rows: Sequence[Sequence[T
 
 
 def print_items(to: Console, items: Iterable[str]) -> None:
-    """Print sentences or commands below each other, indented."""
+    """Print each item on a line of its own, indented."""
     for item in items:
         _print_indented(to, Text(item))
 
@@ -82,5 +83,5 @@ def _print_indented(to: Console, text: Text) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON, and nothing besides."""
+    """Print a value as JSON."""
     click.echo(json.dumps(value, indent=2))

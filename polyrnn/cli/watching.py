@@ -1,4 +1,4 @@
-"""How the command line watches pytest: a progress bar, and what the summary needs."""
+"""The pytest plug-in of ``polyrnn conformance``: a progress bar, and data for the summary."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,15 +9,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 PARTS = 10
-"""How many lines tell of the progress where there is no terminal to draw a bar in."""
+"""How many lines report the progress where the output is not a terminal."""
 
 Tally = Counter[str]
-"""How many cases ``passed``, ``failed`` and were ``left out``."""
+"""The numbers of cases by outcome: ``passed``, ``failed`` and ``left out``."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One case that failed: its name, why in short, and the whole story."""
+    """One case that failed.
+
+    Args:
+        case: The name of the case.
+        message: The message of the error.
+        text: The full traceback.
+    """
 
     case: str
     message: str
@@ -26,13 +32,13 @@ class Failure:
 
 @dataclass
 class Outcome:
-    """What became of a run of the suite.
+    """The outcome of a run of the suite.
 
     Args:
-        tally: Counts over all cases.
-        by_rule: The same for each rule; a case of several rules counts in each, and
-            one of no rule in particular under ``""``.
-        left_out: How many cases were left out, by reason.
+        tally: The counts over all cases.
+        by_rule: The counts for each rule. A case of several rules counts for each of them, and a
+            case of no particular rule counts under ``""``.
+        left_out: The numbers of cases that were left out, by reason.
         failures: The cases that failed.
     """
 
@@ -42,14 +48,14 @@ class Outcome:
     failures: list[Failure] = field(default_factory=list)
 
     def count(self, rules: str, what: str, number: int = 1) -> None:
-        """Count cases of the same rules."""
+        """Add a number of cases that have the same rules and the same outcome."""
         self.tally[what] += number
         for rule in rules.split(", "):
             self.by_rule.setdefault(rule, Counter())[what] += number
 
 
 class Meter:
-    """A bar in a terminal; elsewhere a line now and then."""
+    """A progress bar in a terminal; elsewhere a few lines that report the progress."""
 
     def __init__(self, to: Console, label: str) -> None:
         self._to = to
@@ -68,16 +74,16 @@ class Meter:
         self._total = self._done = self._failed = 0
 
     def show(self) -> None:
-        """Show that something is under way."""
+        """Show the bar, before the number of cases is known."""
         self._bar.start()
 
     def start(self, total: int) -> None:
-        """Say how many cases there are."""
+        """Set the number of cases."""
         self._total = total
         self._bar.update(self._task, total=total)
 
     def advance(self, failed: bool) -> None:
-        """Count one case that is done."""
+        """Count one finished case."""
         self._done += 1
         self._failed += failed
         self._bar.update(self._task, advance=1, failed=self._failed)
@@ -88,12 +94,12 @@ class Meter:
             )
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()
 
 
 class Watcher:
-    """A pytest plug-in that takes the place of pytest's own terminal."""
+    """A pytest plug-in that replaces the terminal reporter of pytest."""
 
     def __init__(self, meter: Meter) -> None:
         self.outcome = Outcome()
@@ -101,31 +107,31 @@ class Watcher:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Show the bar in the place of pytest's own report."""
+        """Unregister the terminal reporter of pytest and show the bar."""
         config.pluginmanager.unregister(name="terminalreporter")
         self._meter.show()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note what cannot even be collected."""
+        """Record errors during collection as failures."""
         if report.failed:
             self._fail(report)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Tell the bar how many cases there are."""
+        """Set the number of cases once pytest has collected them."""
         self._meter.start(len(session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Tell it where workers run the cases, too."""
+        """Set the number of cases once a worker of pytest-xdist has collected them."""
         self._meter.start(len(ids))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count what passes and what fails."""
+        """Count cases that passed or failed."""
         if report.failed:
             self._fail(report)
         elif report.when == "call":
             self.outcome.count(_rules(report.user_properties), "passed")
-        # Of a case that crashed its process there is one report, of no phase that pytest knows.
+        # A case that crashed its process has one report, whose phase is none of pytest's.
         if report.when == "call" or (report.when != "teardown" and report.failed):
             self._meter.advance(report.failed)
 
@@ -138,7 +144,7 @@ class Watcher:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Ask the suite what it left out, and why."""
+        """Remove the bar, and record which cases the suite left out, and why."""
         from polyrnn_conformance.plugin import RUN
 
         self._meter.stop()

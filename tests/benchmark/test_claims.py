@@ -1,4 +1,4 @@
-"""What a claim makes of the figures it asks for."""
+"""Test how claims are evaluated, and the probes that measure their figures."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ NUMPY = mode_of("numpy", "eager")
 
 
 def found(words: str, mode: Mode, figures: dict[tuple[str, int], dict[str, float]]) -> Finding:
-    """Put the claim whose name has some words to the test, with figures that are given."""
+    """Return the finding for the claim whose name contains some words, with given figures."""
 
     def ask(mode: Mode, probe: str, /, **arguments: Any) -> dict[str, float]:
         return figures[probe, arguments.get("time_steps", 0)]
@@ -73,7 +73,7 @@ def test_fresh_calls(words: str, figures: dict[str, float], upheld: bool) -> Non
     assert (not finding.misses()) == upheld
 
 
-def test_a_probe_that_fails_is_a_miss_and_harms_no_other() -> None:
+def test_a_failing_probe_is_a_miss_and_affects_no_other() -> None:
     asked = []
 
     def ask(mode: Mode, probe: str, /, **arguments: Any) -> dict[str, float]:
@@ -99,7 +99,7 @@ def test_a_mode_can_be_chosen() -> None:
 class TestProbes:
     FRAMEWORK = NumpyFramework()
     LENGTH = 6000
-    """All outputs then take 49 MB, which no allocator has lying about."""
+    """All outputs then take 49 MB, more than an allocator keeps in reserve."""
 
     def test_overhead_is_a_small_positive_time(self) -> None:
         seconds = probes.overhead(self.FRAMEWORK, NUMPY, calls=20)["seconds"]

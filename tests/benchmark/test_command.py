@@ -1,4 +1,4 @@
-"""The command as a user calls it, on numpy and on workers that misbehave."""
+"""Test the command line of the benchmark, on numpy and with faulty workers."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def invoke(*arguments: str) -> Result:
 
 
 def slow_results(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Stand in for a worker that finds polyrnn five times slower than everything."""
+    """Replace a worker by one that measures polyrnn as five times slower than its rivals."""
     one = {"median": 1.0, "lower": 1.0, "upper": 1.0}
     five = {"median": 5.0, "lower": 5.0, "upper": 5.0}
     for cell in request["cells"]:
@@ -36,7 +36,7 @@ def slow_results(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def never(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Stand in for a worker where none may be started."""
+    """Replace a worker where none may be started."""
     raise AssertionError("something was measured")
 
 
@@ -64,7 +64,7 @@ class TestTable:
         assert written["options"]["batch"] == 3
         assert drawing.read_bytes().startswith(b"\x89PNG")
 
-    def test_json_on_standard_output_stands_alone(self) -> None:
+    def test_json_is_the_only_standard_output(self) -> None:
         finished = invoke("--variant=plain", "--json", "-")
         assert len(json.loads(finished.stdout)["cells"]) == 1
 
@@ -76,7 +76,7 @@ class TestTable:
 
 
 class TestCheck:
-    def test_a_missed_bound_is_said_and_gives_status_1(
+    def test_a_missed_bound_is_printed_and_gives_status_1(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(launch, "events", slow_results)
@@ -115,7 +115,7 @@ class TestWorkers:
         assert finished.stdout.count("ended with status 1") == 3
         assert "no_such_worker" in finished.stdout
 
-    def test_its_complaint_is_the_exception_not_the_advice_after_it(
+    def test_its_error_is_the_exception_not_the_advice_after_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "grumbling.py").write_text(
@@ -131,7 +131,7 @@ class TestWorkers:
             "the worker for numpy ended with status 3: some.OddError: no luck"
         )
 
-    def test_one_that_is_not_listened_to_ends(
+    def test_a_worker_ends_if_its_events_are_not_read(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "endless.py").write_text(
@@ -145,7 +145,7 @@ class TestWorkers:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
 
-    def test_threads_and_backend_are_settled_before_anything_is_imported(
+    def test_threads_and_backend_are_set_before_anything_is_imported(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("POLYRNN_BACKEND", "torch")
@@ -187,12 +187,12 @@ class TestMistakes:
             (["--pairs=1"], "'--pairs'"),
         ],
     )
-    def test_what_cannot_be_is_a_usage_error(self, arguments: list[str], said: str) -> None:
+    def test_impossible_options_are_a_usage_error(self, arguments: list[str], said: str) -> None:
         finished = invoke(*arguments)
         assert finished.exit_code == 2
         assert said in finished.stderr
 
-    def test_a_framework_that_is_missing_is_named_with_its_remedy(
+    def test_the_error_for_a_missing_framework_says_how_to_install_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -1,4 +1,4 @@
-"""Loops are compared before they are timed, and what differs is said."""
+"""Test that loops are compared before they are timed, and that differences are reported."""
 
 import re
 import subprocess
@@ -40,7 +40,7 @@ THEIRS = NumpyFramework().hand_written("eager")
 
 
 def held_from_the_state(step: Any, x: Any, states: Any, mask: Any = None) -> Any:
-    """Be wrong as some loops are: a masked step puts out the first state."""
+    """Run a wrong loop, in which the output of a masked step is the first state."""
     outputs = []
     for t in range(x.shape[1]):
         _, new = step(np.nan_to_num(x[:, t]), states)
@@ -50,7 +50,7 @@ def held_from_the_state(step: Any, x: Any, states: Any, mask: Any = None) -> Any
 
 
 def leaking(step: Any, x: Any, states: Any, mask: Any = None) -> Any:
-    """Be wrong as a loop is that knows no mask."""
+    """Run a wrong loop, which ignores the mask."""
     return THEIRS(step, x, states)
 
 
@@ -87,7 +87,7 @@ class TestHandWrittenNumpy:
 
 
 class TestWorkload:
-    def test_padding_is_poison_and_the_rest_is_not(self) -> None:
+    def test_only_padding_is_nan(self) -> None:
         x, *_, mask = workload.arrays(cell(MASKED))
         np.testing.assert_array_equal(np.isnan(x).all(axis=2), ~mask)
         np.testing.assert_array_equal(np.isnan(x).any(axis=2), ~mask)
@@ -133,7 +133,7 @@ class TestDifferences:
             (RIGHT + np.float32(0.001), "result 0 is off by 0.001"),
         ],
     )
-    def test_each_kind_is_said(self, wrong: np.ndarray[Any, Any], said: str) -> None:
+    def test_each_kind_is_described(self, wrong: np.ndarray[Any, Any], said: str) -> None:
         assert re.match(said, contest.first_difference([wrong], [self.RIGHT]))
 
     def test_another_number_of_results_is_one(self) -> None:
@@ -168,14 +168,14 @@ class TestHold:
         with pytest.raises(contest.DisagreementError, match="result"):
             contest.hold(NumpyFramework(), cell(MASKED), wrong, {}, pairs=1)
 
-    def test_a_peer_that_disagrees_is_timed_and_said_to(self) -> None:
+    def test_a_peer_that_disagrees_is_timed_with_a_remark(self) -> None:
         result = contest.hold(
             NumpyFramework(), cell(MASKED), OURS, {KERAS: held_from_the_state}, pairs=2
         )
         assert result.contests[1].remark.startswith("result 1 is off by")
         assert result.contests[1].pairs == 2
 
-    def test_a_peer_that_fails_is_not_timed_and_said_to(self) -> None:
+    def test_a_peer_that_fails_is_not_timed_and_has_a_remark(self) -> None:
         def failing(*arguments: Any) -> Any:
             raise NotImplementedError("no masks\nat all")
 

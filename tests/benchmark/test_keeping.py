@@ -1,4 +1,4 @@
-"""Nothing that was measured is lost: bad paths, workers that die, users that interrupt."""
+"""Test that no result is lost by bad paths, workers that die, or interrupts."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def send(event):
 
 worker.work(request, send)
 """
-"""A worker that ends when it comes to the masked cell."""
+"""A worker that exits at the masked cell."""
 
 
 def invoke(*arguments: str) -> Result:
@@ -43,19 +43,19 @@ def invoke(*arguments: str) -> Result:
 
 
 def never(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Stand in for a worker where none may be started."""
+    """Replace a worker where none may be started."""
     raise AssertionError("something was measured")
 
 
 def variants(path: Path) -> dict[str, bool]:
-    """Read which variants are in a file, and whether each was measured."""
+    """Return the variants in a file, and whether each was measured."""
     cells = json.loads(path.read_text())["cells"]
     return {cell["variant"]: not cell["failure"] for cell in cells}
 
 
 @pytest.fixture
 def dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give a function that makes workers end in some way at the masked cell."""
+    """Return a function that makes workers end in a given way at the masked cell."""
 
     def make(end: str) -> None:
         (tmp_path / "dying.py").write_text(DYING.replace("{end}", end))
@@ -90,7 +90,7 @@ class TestPaths:
         (tmp_path / "folder").mkdir()
         for name in ("file", "sealed"):
             (tmp_path / name).touch()
-        # Who runs the tests may be allowed everything.
+        # The user who runs the tests may be root, who can write everywhere.
         access = os.access
         monkeypatch.setattr(os, "access", lambda p, m: Path(p).name != "sealed" and access(p, m))
         finished = invoke(option, str(tmp_path / path))
@@ -112,7 +112,7 @@ class TestPaths:
         assert finished.exit_code == 2
         assert "No space left on device" in finished.stderr
 
-    def test_figures_and_chart_need_a_file_each(
+    def test_figures_and_chart_need_different_files(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(launch, "events", never)
@@ -144,7 +144,7 @@ class TestOutput:
         assert path.read_bytes() == b"older"
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_a_link_stays_one(self, tmp_path: Path) -> None:
+    def test_a_symbolic_link_is_kept(self, tmp_path: Path) -> None:
         path, link = tmp_path / "figures", tmp_path / "link"
         link.symlink_to(path)
         Output(link).write(b"new")
@@ -160,7 +160,7 @@ class TestOutput:
 @pytest.mark.parametrize(
     "end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)", "raise MemoryError('too much')"]
 )
-def test_where_a_worker_dies_that_cell_fails_and_the_others_go_on(
+def test_if_a_worker_dies_its_cell_fails_and_others_are_measured(
     end: str, dying: Any, tmp_path: Path
 ) -> None:
     dying(end)

@@ -1,4 +1,4 @@
-"""Statistics on series that are known, with a clock that is known too."""
+"""Test the statistics of known series, with a simulated clock."""
 
 import gc
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from polyrnn_benchmark.measure import WARM_UPS, Duel, Spread, alternate, best_of
 
 
 class Clock:
-    """A clock that only calls move on; it writes down who was called."""
+    """A simulated clock that calls advance; it records the names of the calls."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
     def call(self, name: str, *seconds: float) -> Callable[[], None]:
-        """Give a call that takes the given seconds in turn, the last of them from then on."""
+        """Return a function that takes the given seconds in turn, and then always the last."""
         left = list(seconds)
 
         def call() -> None:
@@ -39,14 +39,14 @@ class TestSpread:
     def test_one_figure_has_no_spread(self) -> None:
         assert Spread.of([4.0]) == Spread(4.0, 4.0, 4.0)
 
-    def test_one_wild_figure_moves_the_median_not_at_all(self) -> None:
+    def test_an_outlier_does_not_change_the_median(self) -> None:
         assert Spread.of([1.0, 1.0, 1.0, 1.0, 1000.0]) == Spread(1.0, 1.0, 1.0)
 
 
 class TestDuel:
     def test_a_ratio_is_taken_pair_by_pair(self) -> None:
         # The machine is ten times slower during the second pair: the medians of the two
-        # series alone, 2 and 3, would say 0.67.
+        # series alone, 2 and 3, would give a ratio of 0.67.
         assert Duel((1.0, 20.0, 2.0), (3.0, 40.0, 2.0)).ratio().median == 0.5
 
     def test_pairs_are_complete(self) -> None:
@@ -91,7 +91,7 @@ class TestAlternate:
         )
         assert seen == ["ab", "ab"]
 
-    def test_what_was_there_before_is_not_visited_by_collections(self) -> None:
+    def test_earlier_objects_are_excluded_from_collections(self) -> None:
         clock = Clock()
         frozen: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Backends that others plug in are measured too, against their own loops or `python_loop`."""
+"""Test that third-party backends are measured, against their own loops or `python_loop`."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from shelf import PLUGIN, Shelf
+from fake_distributions import PLUGIN, FakeDistributions
 
 from polyrnn_benchmark import contest, peers, workload
 from polyrnn_benchmark.command import bench
@@ -60,25 +60,25 @@ Plug = Callable[..., None]
 
 
 @pytest.fixture
-def plug(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Plug:
-    """Give a function that plugs a fake backend in, for workers too."""
+def plug(fakes: FakeDistributions, monkeypatch: pytest.MonkeyPatch) -> Plug:
+    """Return a function that installs a fake backend, for workers too."""
     path = os.environ.get("PYTHONPATH", "")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(shelf.folder), path])))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(fakes.folder), path])))
 
     def make(harness: str | None = None, **options: Any) -> None:
         plugin = PLUGIN
         if harness is not None:
-            shelf.write("tiny_harness", HARNESSES[harness])
+            fakes.write("tiny_harness", HARNESSES[harness])
             named = 'harness="tiny_harness:FakeHarness",\n    )'
             plugin = plugin.replace("    )", "        " + named, 1)
         options = {"framework": "", **options}
-        shelf.framework("tiny", plugin=plugin, backend=BACKEND, **options)
+        fakes.framework("tiny", plugin=plugin, backend=BACKEND, **options)
 
     return make
 
 
 def measured(*arguments: str, status: int = 0) -> tuple[list[dict[str, Any]], str]:
-    """Run the command; give the cells and what it says besides."""
+    """Run the command; return the cells and its other output."""
     finished = CliRunner().invoke(bench, [*SMALL, *arguments, "--json=-"])
     assert finished.exit_code == status, finished.output
     cells: list[dict[str, Any]] = json.loads(finished.stdout)["cells"]
@@ -125,41 +125,41 @@ def test_where_no_backend_is_named_it_comes_after_those_of_polyrnn(plug: Plug) -
     assert backends[-1] == "tiny"
 
 
-def test_one_that_cannot_be_measured_harms_no_other(plug: Plug) -> None:
+def test_a_backend_that_cannot_be_measured_affects_no_other(plug: Plug) -> None:
     plug("broken")
     cells, said = measured("--variant=plain", "--backend=tiny", "--backend=numpy", status=1)
     assert [cell["backend"] for cell in cells] == ["numpy"]
     assert "tiny: the worker for tiny ended with status 1: RuntimeError: no harness today" in said
 
 
-def test_one_whose_framework_is_missing_is_refused_with_its_remedy(plug: Plug) -> None:
+def test_the_error_for_a_missing_framework_says_how_to_install_it(plug: Plug) -> None:
     plug(framework=None)
     finished = CliRunner().invoke(bench, ["--backend=tiny"])
     assert finished.exit_code == 1
     assert "To get it: pip install polyrnn-tiny" in finished.stderr
 
 
-def test_one_whose_name_is_claimed_twice_is_measured(plug: Plug, shelf: Shelf) -> None:
-    shelf.distribute("polyrnn-taken", numpy="polyrnn_taken")
+def test_one_whose_name_is_claimed_twice_is_measured(plug: Plug, fakes: FakeDistributions) -> None:
+    fakes.distribute("polyrnn-taken", numpy="polyrnn_taken")
     plug()
     cells, _ = measured("--backend=numpy", "--variant=plain")
     assert len(cells) == 1
 
 
-def test_keras_runs_on_no_backend_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keras_is_not_a_peer_of_third_party_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     assert peers.peers("tiny") == {}
 
 
 class Poor(NumpyBackend):
-    """Has a namespace without a function that the loop needs."""
+    """A backend whose namespace lacks a function that the loop needs."""
 
     namespace: ClassVar[Any] = os
 
 
 class TestPlainFramework:
     @pytest.mark.parametrize("variant", [PLAIN, MASKED, SHORT])
-    def test_it_gives_what_the_loop_by_hand_gives(self, variant: Variant) -> None:
+    def test_it_agrees_with_the_hand_written_loop(self, variant: Variant) -> None:
         sizes = Sizes(batch=6, time=5, features=3, units=4, dtype="float64")
         cell = Cell(plugged_in("numpy", "eager"), variant, variant.fit(sizes))
         plain, by_hand = PlainFramework(Harness(NumpyBackend())), NumpyFramework()

@@ -1,4 +1,4 @@
-"""What tables, JSON and charts show, and which bounds count as missed."""
+"""Test the content of tables, JSON and charts, and which bounds count as missed."""
 
 import json
 import re
@@ -91,10 +91,10 @@ class TestMisses:
     def test_a_peer_that_is_faster_is_a_miss(self) -> None:
         assert len(result(contest(0.9), contest(1.01, KERAS)).misses()) == 1
 
-    def test_a_peer_that_fails_is_none(self) -> None:
+    def test_a_peer_that_fails_is_not_a_miss(self) -> None:
         assert result(contest(0.9), Contest(rival=KERAS, remark="fails")).misses() == []
 
-    def test_a_failure_is_one_whatever_was_timed(self) -> None:
+    def test_a_failure_is_a_miss_whatever_was_timed(self) -> None:
         assert result(failure="it broke").misses() == ["numpy, plain, T=100 B=32: it broke"]
 
     @pytest.mark.parametrize(("figure", "count"), [(30.0, 0), (30.1, 1), (float("nan"), 1)])
@@ -106,7 +106,7 @@ class TestMisses:
 
 
 class TestTable:
-    def test_a_row_says_seconds_ratio_quartiles_and_bound(self) -> None:
+    def test_a_row_has_seconds_ratio_quartiles_and_bound(self) -> None:
         text = printed(tables.fitting(CONSOLE, [result(contest(1.5), contest(0.25, KERAS))]))
         row = next(line.split() for line in text.splitlines() if line.startswith(" numpy"))
         assert row == [
@@ -165,7 +165,7 @@ class TestTable:
         assert len(rows) == len(listed)
         assert all(row.count("61.500") > len(rivals) for row in rows)
 
-    def test_what_there_is_no_room_for_is_said(self) -> None:
+    def test_the_caption_names_hidden_columns(self) -> None:
         for width, said in ((120, False), (60, True)):
             console = Console(width=width, color_system=None)
             text = printed(tables.fitting(console, [result(contest(1.0))]), console)
@@ -209,7 +209,7 @@ class TestTable:
 
 class TestJson:
     @pytest.mark.parametrize("variant", [MASKED, SHORT])
-    def test_a_result_comes_back_as_it_went(self, variant: Variant) -> None:
+    def test_a_result_survives_a_round_trip(self, variant: Variant) -> None:
         whole = result(
             contest(1.5),
             contest(0.5, KERAS, remark="odd"),

@@ -1,4 +1,4 @@
-"""What is measured where nothing, something, or a sweep is asked for."""
+"""Test which cells are measured by default, by options, and in a sweep."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""``polyrnn conformance``: its status, its table, its report, and its manners."""
+"""Test ``polyrnn conformance``: exit status, table, reports, workers and usage errors."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
-from shelf import Shelf
+from fake_distributions import FakeDistributions
 
 from polyrnn.cli.group import group
 from polyrnn_conformance.rules import RULES
 
 QUICK = ("--polyrnn-random-calls", "3")
-"""Fewer random calls than the profile says."""
+"""Options for fewer random calls than those of the profile."""
 
 FAULTY = """
 from polyrnn_numpy.backend import NumpyBackend
@@ -56,7 +56,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Give a function that runs the command in a project whose settings would break it."""
+    """Return a function that runs the command in a project with incompatible pytest settings."""
     folder = tmp_path_factory.mktemp("project")
     for name, text in HOSTILE.items():
         (folder / name).write_text(text)
@@ -136,7 +136,9 @@ class TestRight:
         assert 10 < rows(facts)[19]["left_out"] < facts["left_out"]
         assert rows(facts)[10]["left_out"] == 0
 
-    def test_progress_is_told_line_by_line(self, right: subprocess.CompletedProcess[str]) -> None:
+    def test_progress_is_printed_line_by_line(
+        self, right: subprocess.CompletedProcess[str]
+    ) -> None:
         passed = json.loads(right.stdout)["passed"]
         lines = right.stderr.splitlines()
         assert len(lines) == 10
@@ -158,13 +160,13 @@ class TestWrong:
     def test_the_status_is_one(self, wrong: subprocess.CompletedProcess[str]) -> None:
         assert wrong.returncode == json.loads(wrong.stdout)["status"] == 1
 
-    def test_each_failure_is_told(self, wrong: subprocess.CompletedProcess[str]) -> None:
+    def test_each_failure_is_printed(self, wrong: subprocess.CompletedProcess[str]) -> None:
         facts = json.loads(wrong.stdout)
         assert facts["failed"] == len(facts["failures"]) > 5
         assert rows(facts)[7]["failed"] > 5
         assert rows(facts)[7]["failed"] > rows(facts)[17]["failed"]
         for failure in facts["failures"]:
-            assert failure["message"] in failure["text"]
+            assert failure["message"].splitlines()[0] in failure["text"]
             assert "DisagreementError" in failure["message"]
 
     def test_the_table_is_whole_in_a_narrow_pipe(self, run: Run) -> None:
@@ -184,7 +186,7 @@ class TestWrong:
         cases = facts["passed"] + facts["failed"]
         assert lines[-1].startswith(f"faulty:Faulty did not pass: {cases} cases")
 
-    def test_the_whole_story_on_request(self, run: Run) -> None:
+    def test_full_tracebacks_on_request(self, run: Run) -> None:
         arguments = ("faulty:Faulty", "--", "-k", "test_case and backwards")
         line_of_the_suite = "assert_agrees(subject.run(row.call, mode)"
         assert line_of_the_suite not in run(*arguments).stdout
@@ -233,14 +235,14 @@ class TestRefused:
         assert finished.exit_code == 2
         assert "no backend is named 'nunpy'; did you mean 'numpy'?" in finished.stderr
 
-    def test_a_missing_framework(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", framework=None)
+    def test_a_missing_framework(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", framework=None)
         finished = CliRunner().invoke(group, ["conformance", "abacus"])
         assert finished.exit_code == 2
         assert "to get it: pip install polyrnn-abacus" in finished.stderr
 
-    def test_a_broken_backend(self, shelf: Shelf) -> None:
-        shelf.framework("abacus", plugin="raise RuntimeError('no beads')")
+    def test_a_broken_backend(self, fakes: FakeDistributions) -> None:
+        fakes.framework("abacus", plugin="raise RuntimeError('no beads')")
         finished = CliRunner().invoke(group, ["conformance", "abacus"])
         assert finished.exit_code == 2
         assert "RuntimeError: no beads" in finished.stderr
@@ -249,7 +251,7 @@ class TestRefused:
         finished = run("faulty:Faultless")
         assert finished.returncode == 4
         assert "Faultless" in finished.stderr
-        assert "was not tried to the end" in finished.stdout
+        assert "was not tested to the end" in finished.stdout
 
     @pytest.mark.parametrize("missing", ["pytest", "hypothesis", "ml_dtypes"])
     def test_without_the_extra_it_says_how_to_get_it(

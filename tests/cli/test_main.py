@@ -1,4 +1,4 @@
-"""The command as a whole: help, version, and what it says without its extra."""
+"""Test the command as a whole: help, version, and the error without the extra."""
 
 import subprocess
 import sys

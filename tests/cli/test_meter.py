@@ -1,4 +1,4 @@
-"""How progress is shown: a bar in a terminal, a line now and then elsewhere."""
+"""Test how progress is shown: a bar in a terminal, a few lines elsewhere."""
 
 import io
 import re
@@ -49,7 +49,7 @@ def test_a_narrow_terminal_gets_a_bar_in_one_line(monkeypatch: pytest.MonkeyPatc
     assert all(len(frame) <= 44 for frame in frames)
 
 
-def test_elsewhere_ten_lines_tell() -> None:
+def test_elsewhere_ten_lines_are_printed() -> None:
     lines = shown(io.StringIO(), 200, failing=30).splitlines()
     assert lines[0] == "numpy: 20 of 200 done, 20 failed"
     assert lines[-1] == "numpy: 200 of 200 done, 30 failed"

@@ -1,4 +1,4 @@
-"""What is printed: with colours, without, in a pipe, and where there is little room."""
+"""Test the output with and without colours, in a pipe, and in a narrow terminal."""
 
 import io
 
@@ -48,7 +48,7 @@ def test_no_color_means_text_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines(printed(Terminal())) == TABLE
 
 
-def test_a_pipe_breaks_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_not_wrapped_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "10")
     assert lines(printed(io.StringIO())) == TABLE
 
@@ -66,13 +66,13 @@ def test_a_narrow_terminal_gets_records_that_lose_nothing(monkeypatch: pytest.Mo
     ]
 
 
-def test_numbers_stand_to_the_right() -> None:
+def test_numbers_are_aligned_to_the_right() -> None:
     file = io.StringIO()
     print_table(console(file), ["rule", "cases"], [["6", "12"], ["7", "9"]], numbers=1)
     assert lines(file.getvalue()) == ["rule  cases", "6        12", "7         9"]
 
 
-def test_items_are_printed_as_they_are() -> None:
+def test_items_are_printed_unchanged() -> None:
     file = io.StringIO()
     print_items(console(file), ['pip install "polyrnn[torch]"', "a :smile: " + "long " * 50])
     assert lines(file.getvalue()) == [

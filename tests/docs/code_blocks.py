@@ -1,6 +1,6 @@
-"""A pytest plug-in that runs the Python blocks of Markdown files, each file from top to bottom.
+"""A pytest plug-in that runs the Python blocks of Markdown files, in order within each file.
 
-What a block prints is compared with the block ``output`` behind it.
+The output of a block is compared with the ``output`` block that follows it.
 """
 
 from contextlib import redirect_stdout
@@ -17,14 +17,14 @@ run_silently = PythonEvaluator()
 
 
 def run(example: Example) -> None:
-    """Run a block and keep what it prints."""
+    """Run a block and store what it prints."""
     with redirect_stdout(StringIO()) as printed:
         run_silently(example)
     example.namespace[PRINTED] = printed.getvalue()
 
 
 def compare(example: Example) -> str | None:
-    """Compare a block of output with what was printed; say what differs."""
+    """Return how a block of output differs from what was printed, or `None`."""
     expected, printed = str(example.parsed).rstrip(), example.namespace.get(PRINTED, "").rstrip()
     return None if printed == expected else f"expected:\n{expected}\nprinted:\n{printed}"
 

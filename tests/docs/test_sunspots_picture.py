@@ -1,4 +1,4 @@
-"""The example on sunspots with its extra: a table, and a picture that shows something."""
+"""Test the sunspots example with its extra: the table and the picture."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def test_the_forecast_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str
     picture = matplotlib.image.imread(path)
     height, width, _ = picture.shape
     assert (height, width) == (864, 1760)
-    # The shade of the held-out years fills a good part of the right half, and nothing left of it.
+    # The shading of the held-out years covers a large part of the right half only.
     shade = np.isclose(picture[..., :3], np.array([0xF1, 0xEF, 0xE7]) / 255, atol=0.01).all(-1)
     assert shade[:, width // 2 :].mean() > 0.5
     assert shade[:, : width // 3].mean() == 0

@@ -1,4 +1,4 @@
-"""Backends of others, installed beside polyrnn: one that works, and several that are wrong."""
+"""Test third-party backends installed with polyrnn: one that works, and several faulty ones."""
 
 import json
 import subprocess
@@ -56,7 +56,7 @@ EXPECTED = {
 
 
 def program(*arguments: str) -> str:
-    """Run Python in a new process; give what it prints."""
+    """Run Python in a new process; return its output."""
     finished = subprocess.run(
         [sys.executable, "-W", "error", *arguments], capture_output=True, text=True, check=False
     )
@@ -103,11 +103,11 @@ class TestHarmless:
         assert str(refused.value).startswith("the backend 'broken' of polyrnn-broken 1.0 is broken")
         assert str(refused.value.__cause__) == "this plug-in fails on purpose"
 
-    def test_the_name_that_is_taken_stays_with_its_owner(self) -> None:
+    def test_a_taken_name_stays_with_its_owner(self) -> None:
         with polyrnn.use_backend("numpy") as backend:
             assert type(backend).__module__ == "polyrnn_numpy.backend"
 
-    def test_calls_by_tensors_and_by_default_go_on(self) -> None:
+    def test_calls_by_tensors_and_by_default_still_work(self) -> None:
         for last in (
             polyrnn.rnn(accumulate, **arguments())[0],
             polyrnn.rnn(accumulate, [[[1.0]]], [[[1.0]]])[0],

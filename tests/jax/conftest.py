@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import jax
 import pytest
 
-# A second device, for tensors that lie on another one. It takes effect only before JAX runs.
+# A second device, for tests of devices. It must be set before JAX starts.
 jax.config.update("jax_num_cpu_devices", 2)
 
 
 @pytest.fixture(autouse=True)
 def default_precision() -> Iterator[None]:
-    """Keep 64-bit types off, as users have them, whatever else runs in the process."""
+    """Disable 64-bit types, which is the default of JAX."""
     with jax.enable_x64(False):
         yield
 
 
 class Compilations:
-    """Counts what XLA has compiled since it was asked last."""
+    """Counts compilations by XLA."""
 
     def __init__(self) -> None:
         self._seen = 0
@@ -26,14 +26,14 @@ class Compilations:
         self._seen += event == "/jax/core/compile/backend_compile_duration"
 
     def since_last(self) -> int:
-        """Give the number of compilations since the last question."""
+        """Return the number of compilations since the last call of this method."""
         seen, self._seen = self._seen, 0
         return seen
 
 
 @pytest.fixture
 def compilations() -> Iterator[Compilations]:
-    """Give a count of compilations, from here on."""
+    """Yield a counter of compilations that starts at zero."""
     counter = Compilations()
     jax.monitoring.register_event_duration_secs_listener(counter)
     yield counter

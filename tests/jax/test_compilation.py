@@ -1,4 +1,4 @@
-"""A step made anew for each call is not compiled anew, unless it means something else."""
+"""Test that a new step function with an equal trace is not compiled again."""
 
 from functools import partial
 from typing import Any
@@ -65,11 +65,11 @@ CELLS = {
     "pure_callback": lambda x: jax.pure_callback(_host, x, x),
     "convolution": lambda x: jnp.apply_along_axis(partial(jnp.convolve, v=MATRIX[0]), 1, x)[:, :4],
 }
-"""Steps that exercise what a trace can hold: inner functions, rules, callbacks, constants."""
+"""Steps whose traces contain inner functions, derivative rules, callbacks and constants."""
 
 
 def _run(cell: Any, weight: Any, **options: Any) -> Any:
-    """Call with a step that is a closure of this call alone."""
+    """Call `rnn` with a new closure as the step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         new = cell(x) * weight + states[0]
@@ -85,11 +85,11 @@ def _outputs(cell: Any, weight: Any, **options: Any) -> Any:
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_a_fresh_closure_compiles_nothing(cell: Any, compilations: Any) -> None:
     weights = jnp.array([0.5, -2.0])
-    backend = JaxBackend()  # with nothing compiled yet, for one cell may be traced like another
+    backend = JaxBackend()  # with an empty cache, because cells may have equal traces
     first = _outputs(cell, weights[0], backend=backend)
     assert compilations.since_last() > 0
     second = _outputs(cell, weights[1], backend=backend)
-    # A weight that has changed counts, and the step of the first call is left alone.
+    # A changed weight takes effect, and the step of the first call is not called again.
     assert compilations.since_last() == 0
     np.testing.assert_allclose(first, _outputs(cell, weights[0], unroll=True), rtol=1e-5)
     np.testing.assert_allclose(second, _outputs(cell, weights[1], unroll=True), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""A fault of the step, found while it is traced, is told in the same words as on numpy."""
+"""Test that errors found while the step is traced have the same text as on numpy."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ FAULTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("unroll", [False, True], ids=["looped", "unrolled"])
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_fault_of_the_step_is_told_as_on_numpy(fault: Any, unroll: bool) -> None:
+def test_an_error_of_the_step_has_the_text_of_numpy(fault: Any, unroll: bool) -> None:
     def step(x: Any, states: list[Any]) -> Any:
         return fault(x, states[0]["h"], states[1])
 
@@ -39,12 +39,12 @@ def test_a_fault_of_the_step_is_told_as_on_numpy(fault: Any, unroll: bool) -> No
 
 
 class _StepError(Exception):
-    """What a step of a user raises."""
+    """An error that a user's step raises."""
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
 @pytest.mark.parametrize("mask", [None, np.ones((2, 3))], ids=["plain", "masked"])
-def test_what_the_step_raises_arrives_as_it_was_raised(mask: Any, compiled: bool) -> None:
+def test_what_the_step_raises_is_not_wrapped(mask: Any, compiled: bool) -> None:
     error = _StepError("of the step")
 
     def step(x: Any, states: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What works where JAX has moved a private name that the backend uses."""
+"""Test the backend while a private name of JAX that it uses is missing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +20,8 @@ ignore_the_warning = pytest.mark.filterwarnings("ignore:each eager call compiles
 
 @pytest.fixture
 def missing(name: str) -> Iterator[Missing]:
-    """Give the private names and the backend as they are without a name."""
-    # What is no module fails with the one error, what is one with the other.
+    """Yield the private names and the backend while a name is missing."""
+    # A missing attribute raises AttributeError, a missing module ImportError.
     error = AttributeError if "." in name.partition(":")[2] else ImportError
     with without("polyrnn_jax", name, error) as module:
         yield module, backend_of("polyrnn_jax", "JaxBackend")
@@ -64,7 +64,7 @@ def test_eager_calls_are_right(name: str, missing: Missing) -> None:
 
 
 @each_name
-def test_compiled_calls_are_right_and_say_nothing(name: str, missing: Missing) -> None:
+def test_compiled_calls_are_right_without_warnings(name: str, missing: Missing) -> None:
     _, backend = missing
     found = jax.jit(lambda x: walk(backend, WEIGHT, x)[1])(MASK)
     np.testing.assert_allclose(found, walk("jax", WEIGHT, MASK)[1], rtol=1e-6)
@@ -76,7 +76,7 @@ def test_an_eager_call_says_once_which_jax_its_cache_needs(name: str, missing: M
     with pytest.warns(RuntimeWarning) as warned:
         walk(backend, WEIGHT)
     (message,) = [str(each.message) for each in warned]
-    assert message.startswith("each eager call compiles its loop anew")
+    assert message.startswith("each eager call compiles its loop again")
     assert f"needs jax 0.10: jax {jax.__version__} has no " in message
     assert name.replace(":", ".") in message
     walk(backend, WEIGHT)

@@ -1,4 +1,4 @@
-"""Keys of JAX as states and outputs: one for each sample, or one for the whole walk."""
+"""Test keys of JAX as states and outputs: one for each sample, or one for all samples."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ MODES: dict[str, Any] = {
 
 
 def _data(tree: Any) -> Any:
-    """Give the numbers of keys, and everything else as it is."""
+    """Return a nest with keys replaced by their data."""
     return jax.tree_util.tree_map(
         lambda leaf: (
             jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
@@ -64,7 +64,7 @@ def _assert_equal(got: Any, wanted: Any) -> None:
 
 
 def _of_samples(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-    """Draw for each sample with a key of its own, and put out the key that was used."""
+    """Draw a number for each sample with its own key, and output the key that was used."""
     pairs = jax.vmap(jax.random.split)(states[0])
     noise = jax.vmap(lambda key: jax.random.normal(key, (FEATURES,)))(pairs[:, 1])
     return (x * noise, pairs[:, 1]), [pairs[:, 0]]
@@ -78,7 +78,7 @@ def _noise_of_walk(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
 
 
 def _walked_by_hand(keys: Any, valid: Any, order: Any) -> tuple[Any, Any]:
-    """Draw as `_of_samples`, sample by sample; the products and the keys that are left."""
+    """Return the products and final keys of `_of_samples`, computed sample by sample."""
     products, left = [], []
     for sample in range(BATCH):
         key, row, held = keys[sample], [], jnp.zeros(FEATURES)

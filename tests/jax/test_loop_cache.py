@@ -1,4 +1,4 @@
-"""The cache of compiled loops is bounded, keeps no array alive, and may be used by threads."""
+"""Test that the cache of compiled loops is bounded, keeps no array alive, and is thread-safe."""
 
 import gc
 import resource
@@ -69,7 +69,7 @@ _by_argument.defjvp(lambda factor, primals, tangents: (primals[0] * factor, tang
 
 
 class _Module:
-    """Holds a weight that a derivative rule reads."""
+    """An object with a weight that a derivative rule reads."""
 
     def __init__(self, factor: Any) -> None:
         self.factor = factor

@@ -1,4 +1,4 @@
-"""Nothing that a call met is alive once it is over: no weight, no closure, no trace."""
+"""Test that a call keeps no weight, closure or trace alive after it returns."""
 
 import copy
 import gc
@@ -101,7 +101,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class _StepError(Exception):
-    """What a step of these tests raises."""
+    """An error that the steps of these tests raise."""
 
 
 def _outputs(weight: Any, cell: Cell = _product, **options: Any) -> Any:
@@ -163,7 +163,7 @@ def _megabytes() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-# A call that compiles anew takes long, so that fewer of them are made.
+# Calls that compile are slow, so fewer of them are made.
 COUNTS = {
     **dict.fromkeys(["plain-all", "plain-masked", "plain-last"], 2000),
     **dict.fromkeys(["gradient-plain-masked", "compiled-masked", "nested-masked"], 500),
@@ -173,7 +173,7 @@ COUNTS = {
 
 
 @pytest.mark.parametrize(("name", "count"), COUNTS.items(), ids=COUNTS)
-def test_calls_leave_nothing_behind(name: str, count: int) -> None:
+def test_calls_do_not_leak(name: str, count: int) -> None:
     call = CALLS[name]
     weight = jnp.full(4, 0.5)
     # JAX keeps some objects for each compiled function, and fills caches of bounded size.
@@ -185,7 +185,7 @@ def test_calls_leave_nothing_behind(name: str, count: int) -> None:
         call(weight + number)
     gc.collect()
     assert len(gc.get_objects()) - objects < 5 * count + 2000
-    # What is broken off in a trace, or compiled and kept, takes from 7 kB to 4 MB for each call.
+    # An aborted trace or a compiled loop that is kept takes 7 kB to 4 MB for each call.
     assert _megabytes() - megabytes < max(10, 0.003 * count)
 
 

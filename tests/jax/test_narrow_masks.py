@@ -1,4 +1,4 @@
-"""A mask counts what is not zero where JAX, left as it is, would make zero of it."""
+"""Test that a tiny or huge number in a mask is true, although JAX would convert it to zero."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Integers and what JAX narrows: lengths, states beside weights, bytes in foreign order."""
+"""Test integers and numbers that JAX converts: lengths, states, non-native byte orders."""
 
 from typing import Any
 
@@ -87,7 +87,7 @@ def test_bytes_of_a_foreign_order_are_read(code: str) -> None:
 
 
 def _count_beside(kernel: Any, x: Any, **options: Any) -> Any:
-    """Carry an integer, a key for each sample, and floats; put the first and last out."""
+    """Carry an integer, a key for each sample, and floats; output the first and the last."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         h, count, keys = states
@@ -123,7 +123,7 @@ def test_eager_gradients_pass_by_what_has_none(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_gradients_of_integers_are_float0(options: dict[str, Any]) -> None:
-    """Differentiate with respect to arguments of all kinds, and by results of all kinds."""
+    """Differentiate results of all kinds with respect to arguments of all kinds."""
 
     def run(kernel: Any, count: Any, table: Any) -> Any:
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:

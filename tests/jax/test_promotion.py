@@ -1,4 +1,4 @@
-"""The cases of the conformance suite pass under the strictest settings of JAX."""
+"""Test that the cases of the conformance suite pass under the strictest settings of JAX."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -52,7 +52,7 @@ FAILS_BY_ITSELF: dict[str, set[str]] = {
         "padding-last-only",
     },
 }
-"""Cases that JAX refuses under a setting, whoever walks them."""
+"""Cases whose step itself fails under a setting, without polyrnn too."""
 
 WIDE = {"int64", "float64", "complex128"}
 
@@ -65,7 +65,7 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def subject() -> Subject:
-    """Give the backend with its harness, and leave the precision of the process as it was."""
+    """Yield the backend with its harness, and restore the precision of the process afterwards."""
     before = jax.config.read("jax_enable_x64")
     try:
         return make_subject("jax")
@@ -73,7 +73,7 @@ def subject() -> Subject:
         jax.config.update("jax_enable_x64", before)
 
 
-# An eager call traces its loop, so that it shows all that a compiled call would.
+# An eager call traces its loop, so compiled calls need no tests of their own.
 @pytest.mark.parametrize(("setting", "case"), PAIRS)
 def test_a_strict_setting_changes_nothing(setting: str, case: Case, subject: Subject) -> None:
     if case.name in FAILS_BY_ITSELF[setting]:
@@ -95,7 +95,7 @@ def test_a_case_passes_without_wide_types(case: Case, subject: Subject) -> None:
 
 
 def _walk_alone(call: Call) -> None:
-    """Call the step of a case for each time step, with nothing of polyrnn."""
+    """Call the step of a case for each time step, without polyrnn."""
     weights, arguments = map_leaves(
         lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf,
         on_host((call.weights, call.arguments())),
@@ -114,7 +114,7 @@ def _walk_alone(call: Call) -> None:
     ("setting", "name"),
     [(setting, name) for setting, names in FAILS_BY_ITSELF.items() for name in sorted(names)],
 )
-def test_what_fails_fails_by_itself(setting: str, name: str) -> None:
+def test_excepted_cases_fail_without_polyrnn(setting: str, name: str) -> None:
     (call,) = [case.call for case in CASES if case.name == name]
     with jax.enable_x64(True):
         _walk_alone(call)
@@ -124,7 +124,7 @@ def test_what_fails_fails_by_itself(setting: str, name: str) -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_step_that_promotes_is_refused_under_its_own_name(setting: str, subject: Subject) -> None:
-    """The settings are in force within the loop, so that the tests above say something."""
+    """Check that the settings apply within the loop, which the tests above rely on."""
 
     def promoting(xp: Any) -> Any:
         def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:

@@ -1,4 +1,4 @@
-"""What JAX computes with by a protocol of its own is a tensor; what only NumPy reads is none."""
+"""Test that objects with ``__jax_array__`` are tensors, and that descriptions of arrays are not."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ X, H = jnp.ones((2, 3, 4)), jnp.zeros((2, 4))
 
 
 class Parameter:
-    """Stands for an array of JAX, as the variables of Keras do."""
+    """An object with ``__jax_array__``, like the variables of Keras."""
 
     def __init__(self, array: Any) -> None:
         self.array = array

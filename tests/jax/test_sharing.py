@@ -1,4 +1,4 @@
-"""Steps that differ in more than their traces show share nothing, and effects are not lost."""
+"""Test that steps share a compiled loop only if they are equal, and that effects are kept."""
 
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ def _outputs(cell: Any, x: Any, **options: Any) -> Any:
 
 
 class _Scale:
-    """An object that claims to be equal to all others of its kind."""
+    """An object that compares equal to all others of its class."""
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
@@ -138,7 +138,7 @@ def test_steps_with_other_derivatives_share_nothing(make: Any) -> None:
         np.testing.assert_allclose(slope, np.full(INPUTS.shape, factor), rtol=1e-5)
 
 
-def test_what_stays_for_the_backward_pass_is_told_apart() -> None:
+def test_different_residuals_of_the_backward_pass_are_distinguished() -> None:
     policies = [
         jax.checkpoint_policies.everything_saveable,
         jax.checkpoint_policies.nothing_saveable,

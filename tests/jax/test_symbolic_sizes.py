@@ -1,4 +1,4 @@
-"""Batch and time may be symbols of `jax.export`, alone or both, also as the length."""
+"""Test that batch and time may be symbolic sizes of `jax.export`, also as the length."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Dtypes, devices, random keys, and what is registered with JAX as a nest."""
+"""Test dtypes, devices, random keys, and classes registered with JAX."""
 
 from dataclasses import dataclass, field
 from functools import partial

@@ -1,4 +1,4 @@
-"""Whatever JAX does to a function it may do to one that calls `polyrnn.rnn`."""
+"""Test that functions that call `polyrnn.rnn` support the transformations of JAX."""
 
 from functools import partial
 from typing import Any

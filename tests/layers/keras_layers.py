@@ -1,4 +1,4 @@
-"""Compares Keras layers with their cells driven by polyrnn, on the backend Keras runs on."""
+"""Compare Keras layers with their cells run by polyrnn, on the current backend of Keras."""
 
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -25,9 +25,9 @@ CELLS: dict[str, Callable[[], Any]] = {
 
 
 def comparisons() -> Iterator[tuple[str, bool, bool, bool]]:
-    """List what is compared: each cell, with and without a mask, both ways, unrolled or not."""
+    """Yield each cell with and without a mask, in both directions, unrolled or not."""
     for name, masked, backwards, unroll in product(CELLS, (False, True), (False, True), (0, 1)):
-        # Keras fails on torch where a masked layer goes backwards unrolled.
+        # Keras fails on torch for a layer that is masked, backwards and unrolled.
         if not (masked and backwards and unroll):
             yield name, masked, backwards, bool(unroll)
 
@@ -51,7 +51,7 @@ def compare(name: str, masked: bool, backwards: bool, unroll: bool) -> None:
         zero_output_for_mask=masked,
     )
 
-    # Where it is masked, Keras puts out zeros or a state, as its backend likes.
+    # The output of a masked step in Keras is zeros or a state, depending on the backend.
     valid = MASK if masked else np.ones_like(MASK)
     if backwards:
         valid = valid[:, ::-1]
@@ -65,7 +65,7 @@ def compare(name: str, masked: bool, backwards: bool, unroll: bool) -> None:
 
 
 def main() -> None:
-    """Compare everything; end with the count."""
+    """Run all comparisons, and print their number."""
     count = 0
     for comparison in comparisons():
         compare(*comparison)

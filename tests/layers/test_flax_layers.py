@@ -1,4 +1,4 @@
-"""Cells of flax.nnx, driven by polyrnn, are flax.nnx.RNN."""
+"""Test that cells of flax.nnx run by polyrnn give the results of flax.nnx.RNN."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Cells of Keras, driven by polyrnn, are the layers of Keras, on every backend of Keras."""
+"""Test that cells of Keras run by polyrnn give the results of layers, on all Keras backends."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ PROGRAM = Path(__file__).parent / "keras_layers.py"
 
 @pytest.mark.parametrize("backend", ["numpy", "tensorflow", "torch", "jax"])
 def test_cells_are_layers(backend: str) -> None:
-    # Keras has one backend for each process.
+    # Keras uses one backend in each process.
     done = subprocess.run(
         [sys.executable, str(PROGRAM)],
         env={**os.environ, "KERAS_BACKEND": backend},

@@ -1,4 +1,4 @@
-"""Cells of torch, driven by polyrnn, are the layers of torch."""
+"""Test that cells of torch run by polyrnn give the results of the layers of torch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ def lstm_step(cell: torch.nn.LSTMCell) -> Callable[[Any, Any], Any]:
 
 
 def stacked_step(cells: torch.nn.ModuleList) -> Callable[[Any, Any], Any]:
-    """One step of all layers of a stack; each has a nest of states of its own."""
+    """Return a step of all layers of a stack, each with a nest of states."""
 
     def step(x: Any, states: Any) -> Any:
         new = []
@@ -34,7 +34,7 @@ def stacked_step(cells: torch.nn.ModuleList) -> Callable[[Any, Any], Any]:
 
 
 def cells_of(lstm: torch.nn.LSTM, direction: str = "") -> torch.nn.ModuleList:
-    """Make cells that share the weights of the layers of an LSTM."""
+    """Return cells that share the weights of the layers of an LSTM."""
     cells = torch.nn.ModuleList()
     for layer in range(lstm.num_layers):
         size = lstm.input_size if layer == 0 else lstm.hidden_size

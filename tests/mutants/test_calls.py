@@ -1,4 +1,4 @@
-"""A call that means something else, seen from outside, is rejected by the suite."""
+"""Test that the suite rejects faults planted around `rnn`, in its arguments or results."""
 
 import inspect
 import os
@@ -16,7 +16,7 @@ SUITE = ("test_cases", "test_errors", "test_checks")
 
 
 def calling(change: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `rnn` from a function of the right one and of the arguments."""
+    """Return a mutation of `rnn` from a function of the right `rnn` and the arguments."""
 
     def mutate(right: Any) -> Any:
         signature = inspect.signature(right)
@@ -86,12 +86,12 @@ CALLS: list[tuple[str, str, Callable[..., Any]]] = [
         lambda call, **_: call(constants=None),
     ),
     (
-        "Constants come in reverse.",
+        "Constants are passed in reverse order.",
         "constants",
         lambda call, constants, **_: call(constants=constants and constants[::-1]),
     ),
     (
-        "A bare tensor of states is taken apart along its batch.",
+        "A bare tensor of states is unstacked along its batch axis.",
         "states-bare-tensor",
         lambda call, initial_states, **_: call(
             initial_states=[*initial_states]
@@ -112,12 +112,12 @@ CALLS: list[tuple[str, str, Callable[..., Any]]] = [
         lambda call, unroll, input_length, **_: call(input_length=None if unroll else input_length),
     ),
     (
-        "Lengths decide where there is a mask, too.",
+        "Lengths take precedence over a mask.",
         "lengths-beside-mask",
         lambda call, mask, input_length, **_: call(mask=mask if input_length is None else None),
     ),
     (
-        "Backwards, the longest sample fills the time axis.",
+        "Backwards, the longest sample is assumed to fill the time axis.",
         "lengths-backwards",
         lengths_as_if_the_longest_filled_the_axis,
     ),
@@ -154,7 +154,7 @@ CALLS: list[tuple[str, str, Callable[..., Any]]] = [
         lambda call, **_: call(time_major=False),
     ),
     (
-        "With time_major there are as many steps as samples.",
+        "With time_major the number of steps is the batch size.",
         "layout-time-major-nested",
         steps_as_many_as_samples,
     ),
@@ -164,38 +164,42 @@ CALLS: list[tuple[str, str, Callable[..., Any]]] = [
         lambda call, **_: call(mask=None),
     ),
     (
-        "A mask with features counts by its first feature.",
+        "A mask with features is accepted, and its first feature used.",
         "refuses-mask-with-features",
         lambda call, mask, **_: call(
             mask=mask[..., :1] if isinstance(mask, np.ndarray) and mask.ndim == 3 else mask
         ),
     ),
     (
-        "Whatever is true is a flag.",
+        "Any value is accepted as a flag.",
         "refuses-number-for-flag",
         lambda call, go_backwards, **_: call(go_backwards=bool(go_backwards)),
     ),
     (
-        "The environment chooses before the context.",
+        "The environment takes precedence over the context.",
         "choice-by-context",
         lambda call, backend, **_: call(backend=backend or os.environ.get("POLYRNN_BACKEND")),
     ),
     ("Outputs have time first.", "inputs-tensor", outputs_of_time_first),
-    ("The last output is of the other end.", "inputs-tensor", last_output_of_the_other_end),
-    ("Outputs are the last one alone.", "inputs-tensor", last_output_for_outputs),
-    ("The values of a dict trade keys.", "outputs-nested", values_under_other_keys),
     (
-        "The last output and the outputs trade places.",
+        "The last output is that of the other end of the loop.",
+        "inputs-tensor",
+        last_output_of_the_other_end,
+    ),
+    ("Outputs are only the last one.", "inputs-tensor", last_output_for_outputs),
+    ("The values of a dict are exchanged.", "outputs-nested", values_under_other_keys),
+    (
+        "The last output and the outputs are exchanged.",
         "inputs-tensor",
         lambda call, **_: (lambda last, outputs, states: (outputs, last, states))(*call()),
     ),
     (
-        "New states come as a tuple.",
+        "New states are returned as a tuple.",
         "inputs-tensor",
         lambda call, **_: (*(results := call())[:2], tuple(results[2])),
     ),
     (
-        "The initial states come back.",
+        "The initial states are returned as new states.",
         "inputs-tensor",
         lambda call, initial_states, **_: (*call()[:2], initial_states),
     ),

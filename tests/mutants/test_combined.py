@@ -1,4 +1,4 @@
-"""Faults that need several things at once, a long walk or the end of a dtype are rejected."""
+"""Test that the suite rejects faults that need several options, many steps or extreme values."""
 
 import inspect
 import os
@@ -18,11 +18,11 @@ COMBINATIONS = "test_combinations"
 SUITE = ("test_cases", "test_errors", "test_checks")
 
 EAGER = "eager"
-"""What the mutation harness takes for the row of a batch of combinations in eager mode."""
+"""The name that `mutation` uses for the row of a batch of combinations in eager mode."""
 
 
 def calling(change: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `rnn` from a function of the right one and of the arguments."""
+    """Return a mutation of `rnn` from a function of the right `rnn` and the arguments."""
 
     def mutate(right: Any) -> Any:
         signature = inspect.signature(right)
@@ -122,13 +122,19 @@ def blocks_forward(right: Any) -> Any:
 
 FAULTS: list[tuple[str, str, Any, str, Any]] = [
     (
-        "Backwards, the last output alone is zeroed by the mask of the other end.",
+        "Backwards, a single last output is zeroed by the mask of the other end.",
         EAGER,
         polyrnn,
         "rnn",
         calling(zeroed_by_the_mask_of_the_other_end),
     ),
-    ("A list of one input is given as its tensor.", EAGER, polyrnn, "rnn", calling(one_leaf_bare)),
+    (
+        "A list of one input is passed to the step as its tensor.",
+        EAGER,
+        polyrnn,
+        "rnn",
+        calling(one_leaf_bare),
+    ),
     (
         "All steps share the containers of the constants.",
         "containers-emptied-constants-nested",
@@ -137,21 +143,21 @@ FAULTS: list[tuple[str, str, Any, str, Any]] = [
         calling(constants_for_all_steps),
     ),
     (
-        "True is a length where there is one step.",
+        "True is accepted as a length if there is one step.",
         "refuses-lengths-true-for-one-step",
         polyrnn,
         "rnn",
         calling(true_for_one_step),
     ),
     (
-        "The environment may spell a name in any way.",
+        "A name in the environment is matched inexactly.",
         "refuses-inexact-name",
         polyrnn,
         "rnn",
         calling(any_spelling_of_a_name),
     ),
     (
-        "Padding of bfloat16 becomes zeros where all is masked.",
+        "Padding of bfloat16 becomes zeros if everything is masked.",
         "padding-of-all-is-ones-bfloat16",
         NumpyBackend,
         "ones_like",
@@ -172,28 +178,28 @@ FAULTS: list[tuple[str, str, Any, str, Any]] = [
         lambda right: lambda backend, x: x.real != 0,
     ),
     (
-        "Outputs are kept and not copied.",
+        "Outputs are not copied.",
         "late-output-buffer",
         NumpyBackend,
         "loop",
         references_kept,
     ),
     (
-        "Backwards, blocks come in forward order.",
+        "Backwards, blocks are in forward order.",
         "blocks-last-only-backwards",
         polyrnn_numpy.backend,
         "_steps",
         blocks_forward,
     ),
     (
-        "After the first step no dtype is looked at.",
+        "Dtypes are checked at the first step only.",
         "late-state-of-other-dtype",
         NumpyBackend,
         "spec",
         lambda right: property(lambda backend: attrgetter("__class__", "shape")),
     ),
     (
-        "Backwards, a masked step is given the first valid input of time.",
+        "Backwards, a masked step is given the first valid input in time order.",
         "pairs-occur-right",
         NumpyBackend,
         "first_true",

@@ -1,4 +1,4 @@
-"""Faults of devices, blocks and static shapes are rejected where a framework has them."""
+"""Test that the suite rejects faults of devices, blocks and static shapes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,7 +38,7 @@ def lengths_of_32_bits(right: Any) -> Any:
 
 
 class OfInputsAlone(reading.Reader):
-    """Looks for a device among the inputs, and nowhere else."""
+    """Looks for a device among the inputs only."""
 
     def first_tensor(self, leaves: Any) -> Any:
         return super().first_tensor(leaves[:1])
@@ -57,14 +57,14 @@ TORCH = [
         lambda right: OfInputsAlone,
     ),
     Mutant(
-        "A mask stays on its device.",
+        "A mask is not moved to the device of the inputs.",
         "devices-mask-numpy",
         TorchBackend,
         "convert",
         lambda right: lambda backend, value, like=None: right(backend, value),
     ),
     Mutant(
-        "Backwards, blocks come in forward order.",
+        "Backwards, blocks are in forward order.",
         "blocks-last-only-backwards",
         polyrnn_torch.eager_loop,
         "_steps",
@@ -88,21 +88,21 @@ TENSORFLOW = [
         lengths_of_32_bits,
     ),
     Mutant(
-        "Backwards, blocks come in forward order.",
+        "Backwards, blocks are in forward order.",
         "blocks-last-only-backwards",
         polyrnn_tensorflow.backend,
         "_slices",
         tensorflow_blocks_forward,
     ),
     Mutant(
-        "A later output may have another shape.",
+        "Later outputs may have another shape.",
         "late-output-of-other-shape-last-only-backwards",
         polyrnn_tensorflow.backend,
         "_spec",
         any_shape_later,
     ),
     Mutant(
-        "What is converted goes to the default device.",
+        "Converted values are put on the default device.",
         "devices-of-what-is-converted",
         TensorFlowBackend,
         "convert",

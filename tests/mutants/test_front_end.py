@@ -1,4 +1,4 @@
-"""A front end with one fault inside is rejected by the suite."""
+"""Test that the suite rejects faults planted in the front end."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SUITE = ("test_cases", "test_errors", "test_checks")
 
 
 def planning(change: Callable[[plan.Plan], dict[str, Any]]) -> Callable[[Any], Any]:
-    """Make a mutation of `make_plan` from a function that says what of the plan to replace."""
+    """Return a mutation of `make_plan` from a function that returns the fields to replace."""
 
     def mutate(right: Any) -> Any:
         def mutated(*arguments: Any, **keywords: Any) -> Any:
@@ -80,7 +80,7 @@ def counters_stay_at_masked_steps(right: Any) -> Any:
 
 
 def within_a_walk(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `_walk` from a change of the plans of walks within the steps of others."""
+    """Return a mutation of `_walk` that changes the plans of calls within step functions."""
 
     def mutate(right: Any) -> Any:
         under_way: list[Any] = []
@@ -121,7 +121,7 @@ def all_states_are_of_samples(right: Any) -> Any:
 
 
 def foreign(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `convert` that treats arrays of a foreign byte order in another way."""
+    """Return a mutation of `convert` that treats arrays of a non-native byte order differently."""
 
     def mutate(right: Any) -> Any:
         def mutated(self: Any, value: Any, like: Any = None) -> Any:
@@ -135,12 +135,12 @@ def foreign(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 PLANS: list[tuple[str, str, Callable[[plan.Plan], dict[str, Any]]]] = [
     (
-        "The mask says what not to count.",
+        "The mask is inverted.",
         "mask-bool",
         lambda made: {"masking": with_mask(made, lambda mask: ~mask)},
     ),
     (
-        "The mask is turned with go_backwards.",
+        "The mask is reversed with go_backwards.",
         "backwards-masked",
         lambda made: {
             "masking": with_mask(made, lambda mask: mask[::-1] if made.reverse else mask)
@@ -210,14 +210,14 @@ OTHERS = [
         lambda _: lambda backend, tree: object(),
     ),
     (
-        "A list of one tensor counts for any nest of one.",
+        "A list of one tensor is accepted for any nest of one.",
         "refuses-step-other-keys",
         step_results,
         "_form",
         lambda _: lambda backend, tree: len(backend.nests.flatten(tree)[0]),
     ),
     (
-        "One tensor is handed out as two states.",
+        "One tensor is passed as two states.",
         "writing-state-returned-twice",
         NumpyBackend,
         "sharing",
@@ -231,7 +231,7 @@ OTHERS = [
         lambda right: property(lambda self: right.fget(self)._replace(read_only=lambda x: x)),
     ),
     (
-        "What was written into is not named.",
+        "The error does not name what was written into.",
         "writing-constant",
         stepping,
         "naming_constants",
@@ -273,14 +273,14 @@ OTHERS = [
         lambda _: lambda *arguments: None,
     ),
     (
-        "What NumPy can read is a tensor.",
+        "Everything that NumPy can convert is a tensor.",
         "refuses-foreign-inputs",
         reading.Reader,
         "_check_convertible",
         lambda _: lambda *arguments: None,
     ),
     (
-        "What NumPy can read is a tensor where a step puts it out.",
+        "Every output that NumPy can convert is a tensor.",
         "refuses-foreign-output",
         reading.Reader,
         "_check_convertible",
@@ -307,7 +307,7 @@ OTHERS = [
         ),
     ),
     (
-        "Masks lose their masks.",
+        "Masked arrays are accepted as masks and lengths.",
         "refuses-masked-array-lengths",
         mask_arguments,
         "why_not_plain",
@@ -356,7 +356,7 @@ OTHERS = [
         lambda _: lambda x: math,
     ),
     (
-        "An unknown name suggests nothing.",
+        "The error for an unknown name suggests nothing.",
         "refuses-unknown-name",
         registry,
         "_unknown",
@@ -382,7 +382,7 @@ OTHERS = [
         lambda _: lambda backend, array: array.real,
     ),
     (
-        "What is nearly zero in a mask is zero.",
+        "Tiny numbers in a mask are zero.",
         "mask-list-of-tiny-numbers",
         mask_arguments,
         "_nonzero_on_host",
@@ -396,14 +396,14 @@ OTHERS = [
         lambda _: lambda backend, array: array.astype("int32") if array.dtype == "i8" else array,
     ),
     (
-        "Arrays keep a foreign byte order.",
+        "Arrays keep a non-native byte order.",
         "neutral-byte-order-float32",
         NumpyBackend,
         "convert",
         foreign(lambda value: value),
     ),
     (
-        "Arrays have their bytes turned, and keep the dtype.",
+        "Arrays have their bytes swapped, but keep the dtype.",
         "neutral-byte-order-float32",
         NumpyBackend,
         "convert",
@@ -426,14 +426,14 @@ OTHERS = [
         ),
     ),
     (
-        "True counts as a length of 1 beside integers.",
+        "True is accepted as a length of 1 in a list of integers.",
         "refuses-lengths-bool-in-list",
         mask_arguments,
         "_entries",
         lambda right: lambda value: [e + 0 if e is True else e for e in right(value)],
     ),
     (
-        "An empty list holds floats.",
+        "An empty list of lengths becomes an array of floats.",
         "lengths-of-no-samples",
         mask_arguments,
         "_entries",
@@ -454,16 +454,20 @@ OTHERS = [
 
 NESTED: list[tuple[str, str, Any]] = [
     (
-        "A walk within the step of another goes backwards.",
+        "A call within the step of another goes backwards.",
         "nested-walks",
         within_a_walk(lambda made: made._replace(reverse=not made.reverse)),
     ),
     (
-        "A walk within the step of another has no mask.",
+        "A call within the step of another ignores its mask.",
         "nested-walks-masked",
         within_a_walk(lambda made: made._replace(masking=None)),
     ),
-    ("A walk two steps deep puts out nothing.", "nested-walks-three-deep", three_deep),
+    (
+        "The last output of a call at the third level of nesting is zero.",
+        "nested-walks-three-deep",
+        three_deep,
+    ),
 ]
 
 MUTANTS = [

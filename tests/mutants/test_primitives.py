@@ -1,4 +1,4 @@
-"""A backend with one wrong primitive is rejected by the suite."""
+"""Test that the suite rejects a backend with one wrong primitive."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ from polyrnn_numpy.backend import NumpyBackend
 
 
 def of_rank(rank: int, mutation: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `select` that shows only in tensors of one rank."""
+    """Return a mutation of `select` that affects only tensors of one rank."""
 
     def mutate(select: Any) -> Any:
         def mutated(self: Any, mask: Any, on_true: Any, on_false: Any = None) -> Any:
@@ -79,13 +79,13 @@ RIGHT_SELECT = NumpyBackend.select
 
 
 def changed(nests: Any, **functions: Callable[..., Any]) -> Any:
-    """Return nests with other functions."""
+    """Return nests with some functions replaced."""
     right = {name: getattr(nests, name) for name in ("flatten", "unflatten", "paths")}
     return SimpleNamespace(**right | functions)
 
 
 def filling(change: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Make a mutation of `forward_fill` from a function that is given the right one first."""
+    """Return a mutation of `forward_fill` from a function whose first argument is the right one."""
 
     def mutate(right: Any) -> Any:
         return property(lambda self: lambda x, mask: change(right.fget(self), x, mask))
@@ -103,14 +103,14 @@ PRIMITIVES = {
         ),
     ],
     "loop": [
-        ("It walks forwards always.", "backwards", looping(ignore_direction)),
+        ("It always loops forwards.", "backwards", looping(ignore_direction)),
         (
-            "It walks forwards when unrolled.",
+            "It loops forwards when unrolled.",
             "backwards-unrolled",
             looping(ignore_direction_unrolled),
         ),
-        ("It stacks in the order of time, not of the walk.", "backwards", looping(order_by_time)),
-        ("It does not turn the mask.", "backwards-masked", looping(forget_to_turn_the_mask)),
+        ("It stacks in the order of time, not of the loop.", "backwards", looping(order_by_time)),
+        ("It does not reverse the mask.", "backwards-masked", looping(forget_to_turn_the_mask)),
         (
             "It masks nothing when unrolled.",
             "masked-output-repeats-unrolled",
@@ -121,7 +121,7 @@ PRIMITIVES = {
         ("It calls the step once to probe it.", "step-calls", looping(probe)),
         ("It probes when unrolled.", "step-calls-unrolled", looping(probe_unrolled)),
         (
-            "It hands the first states to every step.",
+            "It passes the first states to every step.",
             "inputs-tensor",
             looping(start_anew_each_step),
         ),
@@ -141,25 +141,25 @@ PRIMITIVES = {
         ("It swallows errors.", "refuses-step-other-shape", looping(swallow_errors)),
     ],
     "select": [
-        ("It swaps what it picks from.", "masked-states-stay", lambda _: swapped),
+        ("It exchanges the two alternatives.", "masked-states-stay", lambda _: swapped),
         ("It swaps in rank 3.", "masked-every-rank", of_rank(3, swapped)),
         ("It multiplies by the mask.", "masked-infinite", lambda _: multiplied),
         (
-            "It makes (batch, batch) of (batch,).",
+            "It broadcasts (batch,) to (batch, batch).",
             "masked-every-rank",
             of_rank(1, broadcast),
         ),
-        ("It leaves what should be zeros.", "zero-output", zeros_where_nothing_is_held),
+        ("It keeps values that should be zero.", "zero-output", zeros_where_nothing_is_held),
         ("Its zeros are float64.", "dtype-float32-zero-output", widening),
     ],
     "convert": [
         (
-            "It makes float64 of everything.",
+            "It converts everything to float64.",
             "dtype-float32",
             lambda _: lambda self, value, like=None: np.asarray(value, "float64"),
         ),
         (
-            "It makes float32 of float64.",
+            "It converts float64 to float32.",
             "dtype-float64",
             lambda _: lambda self, value, like=None: _narrowed(np.asarray(value)),
         ),
@@ -216,7 +216,7 @@ PRIMITIVES = {
     "forward_fill": [
         ("It fills nothing.", "masked-output-repeats", filling(lambda right, x, mask: x)),
         (
-            "It fills with the step before, valid or not.",
+            "It fills with the previous step, valid or not.",
             "masked-output-repeats",
             filling(lambda right, x, mask: np.where(_like(mask, x), x, np.roll(x, 1, 0))),
         ),
@@ -226,7 +226,7 @@ PRIMITIVES = {
             filling(lambda right, x, mask: np.where(_like(mask, x), x, x.dtype.type(0))),
         ),
         (
-            "It fills each block for itself.",
+            "It fills each block independently.",
             "masked-output-repeats-long",
             filling(
                 lambda right, x, mask: np.concatenate(
@@ -237,7 +237,7 @@ PRIMITIVES = {
     ],
     "dtype_name": [
         (
-            "It names the dtype in the framework's own way.",
+            "It returns the framework's own name of the dtype.",
             "refuses-step-wider-dtype",
             lambda _: lambda self, x: x.dtype.str,
         ),

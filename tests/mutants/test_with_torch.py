@@ -1,4 +1,4 @@
-"""Faults that show only where tensors have gradients, or are other than NumPy's, are rejected."""
+"""Test that the suite rejects faults that need gradients, or tensors that are not NumPy arrays."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ SUITE = ("test_gradients", "test_checks", "test_cases")
 
 
 def pairing(change: Any) -> Any:
-    """Make a mutation of the pairs that masked steps are given.
+    """Return a mutation of the pairs of input and state that masked steps are given.
 
     Args:
         change: Called as ``change(backend, mask, xs, states, pairs)``, where `pairs` are the
@@ -115,7 +115,7 @@ MUTANTS = [
         pairing(lambda backend, mask, xs, states, pairs: (xs, pairs[1])),
     ),
     Mutant(
-        "Padding becomes zeros, of which the logarithm has no slope.",
+        "Padding becomes zeros, at which the logarithm has no slope.",
         "padding-log-nan-gaps",
         masking,
         "pairs",
@@ -170,21 +170,21 @@ MUTANTS = [
         pairing(ones_where_a_sample_is_masked),
     ),
     Mutant(
-        "A masked step meets the state of the moment.",
+        "A masked step is given the current state.",
         "padding-root-right",
         recurrence,
         "make_plan",
         state_of_the_moment,
     ),
     Mutant(
-        "A sample without a valid step keeps its state beside the input of another sample.",
+        "A sample without a valid step is given its own state with the input of another sample.",
         "padding-root-row",
         masking,
         "pairs",
         pairing(lambda backend, mask, xs, states, pairs: (pairs[0], states)),
     ),
     Mutant(
-        "Masked steps are given zeros for their states.",
+        "Masked steps are given zeros as states.",
         "padding-bounded-gaps",
         masking,
         "pairs",
@@ -217,7 +217,7 @@ MUTANTS = [
         lambda _: lambda self, mask, xs, reverse=False: [x[0] for x in xs],
     ),
     Mutant(
-        "One step is taken for all samples.",
+        "The same time step is used for all samples.",
         "padding-nan-gaps",
         TorchBackend,
         "take_first",
@@ -229,7 +229,7 @@ MUTANTS = [
         ),
     ),
     Mutant(
-        "Nothing is taken from a tensor without elements.",
+        "The first valid input without features has an empty batch.",
         "no-features-masked",
         TorchBackend,
         "take_first",
@@ -294,7 +294,7 @@ MUTANTS = [
         detached("constants"),
     ),
     Mutant(
-        "The argument chooses no backend.",
+        "The argument `backend` is ignored.",
         "choice-by-argument",
         recurrence,
         "choose",
@@ -308,14 +308,14 @@ MUTANTS = [
         lambda os: SimpleNamespace(environ=dict(os.environ)),
     ),
     Mutant(
-        "Tensors choose no backend.",
+        "Tensors do not choose the backend.",
         "choice-by-tensors",
         registry,
         "framework_of",
         lambda _: lambda kind: None,
     ),
     Mutant(
-        "Tensors of another framework are nobody's.",
+        "Tensors of another framework are not recognized.",
         "refuses-foreign-tensor",
         registry,
         "framework_of",

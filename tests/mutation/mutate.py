@@ -1,9 +1,9 @@
-"""Measure which small changes of the code the tests notice, with Cosmic Ray.
+"""Mutation testing with Cosmic Ray: print the small changes of the code that no test notices.
 
-Run by hand and at night, for it takes from minutes to hours: ``tox -e mutation -- numpy`` mutates
-a backend and runs the public suite alone on each mutant; ``tox -e mutation -- front-end`` runs
-the project's own tests as well. Every mutant that survives is printed. It is then killed by a new
-row or test, or entered in ``equivalent.toml`` with the reason why nobody could notice it.
+This takes minutes to hours. ``tox -e mutation -- numpy`` mutates a backend and runs only the
+conformance suite on each mutant; ``tox -e mutation -- front-end`` also runs the project's own
+tests. It prints every mutant that survives. For each of them, add a row or test that fails, or
+an entry in ``equivalent.toml`` with the reason why the mutant is not a fault.
 """
 
 import os
@@ -39,17 +39,17 @@ SUITE = (
 TESTS = "-m pytest -q -x -p no:cacheprovider"
 
 IGNORED_OPERATORS = (
-    # Unions in annotations: not evaluated, or an error at once.
+    # Unions in annotations are not evaluated, or raise an error at import.
     "core/ReplaceBinaryOperator_BitOr_*",
-    # To compare with None by its identity or its value is the same but for tensors.
+    # Comparing with None by identity or by value is the same except for tensors.
     "core/ReplaceComparisonOperator_Is_Eq",
     "core/ReplaceComparisonOperator_IsNot_NotEq",
 )
-"""Operators whose mutants say nothing about the tests."""
+"""Mutation operators whose mutants are not informative."""
 
 
 class Target(NamedTuple):
-    """Some modules, and what has to notice that they changed.
+    """Modules to mutate, and the commands that have to fail.
 
     Args:
         modules: The modules to mutate, as patterns of paths.
@@ -84,13 +84,13 @@ TARGETS = {
 
 
 class Equivalent(NamedTuple):
-    """An entry of ``equivalent.toml``: a change of one line that nobody can notice.
+    """An entry of ``equivalent.toml``: a mutant that behaves like the original.
 
     Args:
         module: The path of the module.
-        line: The line as it is, without indentation.
-        mutant: The line as it becomes; a pattern.
-        reason: Why it is no fault.
+        line: The original line, without indentation.
+        mutant: The mutated line, as a pattern.
+        reason: Why the mutant is not a fault.
     """
 
     module: str
@@ -104,8 +104,8 @@ class Survivor(NamedTuple):
 
     Args:
         module: The path of the module.
-        line: The line as it is, without indentation.
-        mutant: The line as it becomes.
+        line: The original line, without indentation.
+        mutant: The mutated line.
     """
 
     module: str
@@ -113,7 +113,7 @@ class Survivor(NamedTuple):
     mutant: str
 
     def is_equivalent(self, known: list[Equivalent]) -> bool:
-        """Return whether an entry says that the mutant is no fault."""
+        """Return whether an entry lists the mutant."""
         return any(
             (entry.module, entry.line) == (self.module, self.line)
             and (entry.mutant == self.mutant or fnmatch(self.mutant, entry.mutant))
@@ -122,7 +122,7 @@ class Survivor(NamedTuple):
 
 
 def copy_tree(folder: Path) -> None:
-    """Copy the files of the checkout, which itself is not mutated."""
+    """Copy the files of the checkout; only the copy is mutated."""
     listing = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
@@ -132,7 +132,7 @@ def copy_tree(folder: Path) -> None:
 
 
 def command_of(target: Target, folder: Path) -> str:
-    """Return one command line that runs all commands of a target and fails with the first."""
+    """Return one command line that runs the commands of a target until one fails."""
     commands = []
     for command in target.commands:
         words = []
@@ -144,7 +144,7 @@ def command_of(target: Target, folder: Path) -> str:
 
 
 def sample(database: WorkDB, count: int | None, seed: int) -> None:
-    """Keep some mutants only, the same ones for the same seed."""
+    """Keep a random sample of the mutants, which the seed determines."""
     wanted = [
         item
         for item in database.work_items
@@ -190,7 +190,7 @@ def main(
 ) -> None:
     """Mutate the modules of TARGET and print every mutant that no test notices.
 
-    The exit status is 0 whatever survives: the score is to be read.
+    The exit status is 0 even if mutants survive.
     """
     target = TARGETS[name]
     if quick:

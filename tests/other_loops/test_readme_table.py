@@ -1,4 +1,4 @@
-"""What the README says of tf_keras and Keras 3 is what they do, and polyrnn does better."""
+"""Test that the README's table about tf_keras and Keras 3 is true."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ ROWS = {row.name: row for row in TABLE}
 
 
 def lines() -> Iterator[tuple[str, str, str, list[str]]]:
-    """Read the table: what holds, where it does in tf_keras and in Keras 3, and the cases."""
+    """Yield the lines of the table: title, results of tf_keras and of Keras 3, and cases."""
     for line in README.read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 4 and cells[3].startswith("`"):

@@ -1,4 +1,4 @@
-"""Choosing among four frameworks in one process, and the same words from each."""
+"""Test choosing among four frameworks in one process, and that their errors have equal texts."""
 
 import dataclasses
 from collections.abc import Callable
@@ -81,14 +81,14 @@ class TestChoice:
             assert is_of(other, inner)
             return x + FRAMEWORKS[one](np.asarray(inner).copy()), states
 
-        # Unrolled, no framework traces the step, which reads values of the other.
+        # The step reads values, so it must not be traced: the loop is unrolled.
         outputs = polyrnn.rnn(step, FRAMEWORKS[one](X), H, unroll=True)[1]
         assert is_of(one, outputs)
 
 
 @jax.tree_util.register_pytree_node_class
 class JaxNode:
-    """What only JAX takes apart."""
+    """A class that only JAX can flatten."""
 
     def __init__(self, h: Any) -> None:
         self.h = h
@@ -104,13 +104,13 @@ class JaxNode:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass
 class JaxRecord:
-    """What only JAX takes apart, registered in the other way."""
+    """A class that only JAX can flatten, registered by the other function."""
 
     h: Any
 
 
 class TorchNode:
-    """What only torch takes apart."""
+    """A class that only torch can flatten."""
 
     def __init__(self, h: Any) -> None:
         self.h = h
@@ -141,7 +141,7 @@ class TestNestsOfAFramework:
         run = torch.compile(call, backend="eager") if compiled else call
         assert is_of("torch", run(torch.as_tensor(H)))
 
-    def test_a_number_of_frameworks_may_be_asked(self) -> None:
+    def test_several_frameworks_may_be_asked(self) -> None:
         with pytest.raises(TypeError, match=r"^initial_states\[0\]: expected a tensor, got object"):
             polyrnn.rnn(add, X, [object()])
 
@@ -157,8 +157,8 @@ class TestForeignTensors:
                 constants=[{"w": FRAMEWORKS[other](H)}],
             )
         assert str(caught.value) == (
-            f"constants[0]['w']: expected a tensor of {one}, which the {one} tensor inputs['x'] "
-            f"chose as the backend; got one of {other} ({KINDS[other]})"
+            f"constants[0]['w']: expected a {one} tensor (the backend was chosen by the {one} "
+            f"tensor inputs['x']), got {KINDS[other]}"
         )
 
     @pair
@@ -167,8 +167,8 @@ class TestForeignTensors:
             with pytest.raises(TypeError) as caught:
                 polyrnn.rnn(add, FRAMEWORKS[one](X), H, **{argument: FRAMEWORKS[other](value)})
             assert str(caught.value) == (
-                f"{argument}: expected a tensor of {one}, which the {one} tensor inputs chose as "
-                f"the backend; got one of {other} ({KINDS[other]})"
+                f"{argument}: expected a {one} tensor (the backend was chosen by the {one} tensor "
+                f"inputs), got {KINDS[other]}"
             )
 
     @pair
@@ -177,8 +177,8 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(lambda x, s: (x, [foreign]), FRAMEWORKS[one](X), H)
         assert str(caught.value) == (
-            f"state [0]: expected a tensor of {one}, which the {one} tensor inputs chose as the "
-            f"backend; got one of {other} ({KINDS[other]})"
+            f"state [0]: expected a {one} tensor (the backend was chosen by the {one} tensor "
+            f"inputs), got {KINDS[other]}"
         )
 
     @other
@@ -186,8 +186,8 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(add, FRAMEWORKS[name](X), H, backend="numpy")
         assert str(caught.value) == (
-            "inputs: expected a tensor of numpy, which backend='numpy' chose as the backend; got "
-            f"one of {name} ({KINDS[name]})"
+            "inputs: expected a numpy tensor (the backend was chosen by backend='numpy'), got "
+            f"{KINDS[name]}"
         )
 
 
@@ -209,7 +209,7 @@ class TestNamespace:
 
 
 def refusals() -> dict[str, tuple[type[Exception], Callable[[Any], Any]]]:
-    """List calls that are refused, each a function of what makes a tensor."""
+    """Return invalid calls by name, each with its error and a function of the tensor maker."""
 
     def call(step: Any = add, inputs: Any = X, states: Any = H, **arguments: Any) -> Any:
         def run(tensor: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The example on sunspots runs on every framework and forecasts the same."""
+"""Test that the sunspots example gives the same forecast on every framework."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from sunspots_example import load_example
 
 import polyrnn
 
-# Rounding differs, and with jax, which computes in float32 unless told otherwise, more so.
+# Rounding differs, most of all on jax, which computes in float32 by default.
 TOLERANCES = {"numpy": 0.0, "torch": 1e-6, "tensorflow": 1e-6, "jax": 0.01}
 
 

@@ -1,7 +1,7 @@
-"""Where ``tf_keras.backend.rnn`` departs from the semantics in what a call returns.
+"""The departures of ``tf_keras.backend.rnn`` from the semantics that change results.
 
-An entry says by which calls it is met, so that these can be left out of the comparison, and
-has one call by which it is proven. Departures that no result shows are tests of their own.
+Each entry has a predicate for the calls that it affects, which are left out of the comparison,
+and an example that shows it. ``tests/tf_keras/test_departures.py`` has all other departures.
 """
 
 from collections.abc import Callable
@@ -43,10 +43,10 @@ class Departure(NamedTuple):
 
     Args:
         rule: The rule of the semantics that it breaks.
-        reason: What tf_keras does, in a sentence.
-        meets: Tells whether a call meets it.
-        example: A call that meets it, and no other.
-        fails_with: What tf_keras raises in the example, where it does not disagree.
+        reason: What tf_keras does, in one sentence.
+        meets: Returns whether a call is affected.
+        example: A call that is affected by this departure only.
+        fails_with: The error of tf_keras in the example; `None` if it gives another result.
     """
 
     rule: int
@@ -57,12 +57,12 @@ class Departure(NamedTuple):
 
 
 def flagged(call: RandomCall, *flags: str) -> RandomCall:
-    """Set flags of a call besides those that are set."""
+    """Return a call with more flags set."""
     return replace(call, flags=call.flags | set(flags))
 
 
 def last_only(call: RandomCall) -> RandomCall:
-    """Ask for the last output alone."""
+    """Return a call with ``return_all_outputs=False``."""
     return replace(call, flags=call.flags - {"return_all_outputs"})
 
 
@@ -71,7 +71,7 @@ def _unrolled(call: RandomCall) -> bool:
 
 
 def _by_length(call: RandomCall) -> bool:
-    """Whether lengths decide, and mask a step."""
+    """Return whether lengths are used and mask a step."""
     if call.mask is not None or call.lengths is None:
         return False
     each = (call.lengths,) if isinstance(call.lengths, int) else call.lengths

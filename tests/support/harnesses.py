@@ -1,4 +1,4 @@
-"""Harnesses of numpy whose claims are right or wrong; the suite loads them by name."""
+"""Harnesses of numpy with right or wrong declarations; the suite loads them by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ MISSING = NumpyHarness.limitations
 
 
 class Differentiating(NumpyHarness):
-    """Differentiates by differences, and declares it."""
+    """Differentiates by finite differences, and declares it."""
 
     limitations: ClassVar[Mapping[Capability, str]] = {
         capability: sentence
@@ -82,13 +82,13 @@ class KnowingShapes(NumpyHarness):
 
 
 class Misspelling(NumpyHarness):
-    """Declares a capability that there is not."""
+    """Declares a limitation of an unknown capability."""
 
     limitations: ClassVar[Mapping[Any, str]] = {**MISSING, "gradient": "It is misspelt."}
 
 
 class Speechless(NumpyHarness):
-    """Declares a limitation, and does not say why."""
+    """Declares a limitation without a reason."""
 
     limitations: ClassVar[Mapping[Capability, str]] = {**MISSING, "gradients": ""}
 
@@ -100,7 +100,7 @@ class FewerDtypes(NumpyHarness):
 
 
 class RealBackend(polyrnn_numpy.backend.NumpyBackend):
-    """Has no complex numbers."""
+    """A backend without complex numbers."""
 
     def convert(self, value: Any, like: Any = None) -> Any:
         tensor = super().convert(value, like)
@@ -110,7 +110,7 @@ class RealBackend(polyrnn_numpy.backend.NumpyBackend):
 
 
 class Real(NumpyHarness):
-    """Lists what `RealBackend` has."""
+    """Lists the dtypes of `RealBackend`."""
 
     dtypes: ClassVar[tuple[str, ...]] = tuple(
         name for name in Harness.dtypes if not name.startswith("complex")

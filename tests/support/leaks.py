@@ -1,4 +1,4 @@
-"""Counts what calls leave behind: weights that stay alive, objects and resident memory."""
+"""Measure leaks of calls: weights that stay alive, objects, and resident memory."""
 
 import gc
 import resource
@@ -24,7 +24,7 @@ WAYS: dict[str, dict[str, Any]] = {
     },
     "lengths-zeroed": {"input_length": [3, 1], "zero_output_for_mask": True},
 }
-"""Arguments of calls whose memory is counted, by name."""
+"""Arguments of the calls whose leaks are measured, by name."""
 
 
 class StepError(Exception):
@@ -32,16 +32,16 @@ class StepError(Exception):
 
 
 class Weights(np.ndarray[Any, Any]):
-    """An array that can be referenced weakly."""
+    """An array that supports weak references."""
 
 
 def walk(tensor: Callable[[Any], Any], weight: Any, *, fails: bool = False, **way: Any) -> Any:
     """Call `rnn` with a step that closes over a weight, and with constants and a nest.
 
     Args:
-        tensor: Makes a tensor of the framework.
+        tensor: Converts an array to a tensor of the framework.
         weight: The weight, of three features.
-        fails: The step raises.
+        fails: Whether the step raises.
         way: Further arguments.
     """
 
@@ -62,7 +62,7 @@ def walk(tensor: Callable[[Any], Any], weight: Any, *, fails: bool = False, **wa
 
 
 def alive_after(call: Callable[[Any], Any], make: Callable[[int], Any], count: int = 5) -> int:
-    """Return how many of some weights are alive after as many calls and a garbage collection."""
+    """Return how many weights, one for each call, are alive after a garbage collection."""
     references = []
     for number in range(count):
         weight = make(number)
@@ -74,7 +74,7 @@ def alive_after(call: Callable[[Any], Any], make: Callable[[int], Any], count: i
 
 
 def growth_of(call: Callable[[], Any], count: int) -> tuple[int, float]:
-    """Return by how many objects and megabytes the process grows in a number of calls."""
+    """Return by how many objects and megabytes the process grows in some calls."""
     for _ in range(50):
         call()
     gc.collect()

@@ -1,4 +1,4 @@
-"""A backend as it is where its framework has moved a private name that it uses."""
+"""Simulate that a framework no longer has a private name that its backend uses."""
 
 import importlib
 import pkgutil
@@ -16,12 +16,12 @@ from polyrnn.private_names import PrivateNames
 
 @contextmanager
 def without(package: str, name: str | None, error: type[Exception]) -> Iterator[Any]:
-    """Import the modules of a backend anew, in a process that cannot find a name.
+    """Import the modules of a backend again while a name cannot be found.
 
     Args:
         package: The package of the backend, such as ``"polyrnn_torch"``.
-        name: What cannot be found; `None` where nothing is missing.
-        error: What it fails with: `ImportError` or `AttributeError`.
+        name: The missing name; `None` if nothing is missing.
+        error: The error that looking it up raises: `ImportError` or `AttributeError`.
 
     Yields:
         The module of its private names.
@@ -54,7 +54,7 @@ def _modules_of(package: str) -> list[str]:
 
 
 def backend_of(package: str, kind: str) -> Backend:
-    """Return a backend of the modules that are imported now.
+    """Return a new backend from the modules that are currently imported.
 
     Args:
         package: Its package.
@@ -65,12 +65,12 @@ def backend_of(package: str, kind: str) -> Backend:
 
 
 def names_of(private: PrivateNames) -> list[str]:
-    """List all private names of a backend."""
+    """Return all private names of a backend."""
     return [name for names in private.uses.values() for name in names]
 
 
 def private_uses(package: str, pattern: str) -> list[str]:
-    """List the lines of a backend, but for its module of private names, that match a pattern.
+    """Return the lines of a backend outside its module of private names that match a pattern.
 
     Args:
         package: The package of the backend, which is imported.

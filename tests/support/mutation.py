@@ -1,4 +1,4 @@
-"""Plants one fault and runs the frozen rows of the conformance suite on it."""
+"""Plant a fault and run the conformance suite, which has to find it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,11 +10,11 @@ class Mutant(NamedTuple):
     """One planted fault.
 
     Args:
-        fault: What is wrong, in a sentence.
-        rejected_by: The row of the conformance table that is there for this fault.
+        fault: What is wrong, in one sentence.
+        rejected_by: The row of the conformance table that has to fail.
         where: The class or module in which the fault is planted.
-        attribute: What is replaced there.
-        mutate: Makes the wrong function from the right one.
+        attribute: The name of the replaced function.
+        mutate: Returns the wrong function, given the right one.
     """
 
     fault: str
@@ -24,16 +24,16 @@ class Mutant(NamedTuple):
     mutate: Callable[[Any], Any]
 
     def plant(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Replace the right function until the test ends."""
+        """Replace the function until the test ends."""
         wrong = self.mutate(getattr(self.where, self.attribute))
         monkeypatch.setattr(self.where, self.attribute, wrong)
 
 
 class Verdict:
-    """Collects which rows pass and which fail; a plug-in of the inner run.
+    """A pytest plug-in of the inner run that collects which rows pass and which fail.
 
     Args:
-        awaited: The row at whose failure the run may stop.
+        awaited: The run stops when this row fails.
     """
 
     def __init__(self, awaited: str | None) -> None:
@@ -43,7 +43,7 @@ class Verdict:
         self._session: pytest.Session | None = None
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Remember what is to be stopped."""
+        """Keep the session, to stop it."""
         self._session = session
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -51,7 +51,7 @@ class Verdict:
         items.sort(key=lambda item: _row(item.nodeid) != self._awaited)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note the outcome of one row."""
+        """Record the outcome of one row."""
         row = _row(report.nodeid)
         if report.failed:
             self.failed[row] = report.longreprtext
@@ -62,7 +62,7 @@ class Verdict:
 
 
 def _row(nodeid: str) -> str:
-    """Take the name of the row out of that of a test, where the mode follows it."""
+    """Return the name of the row from that of a test, in which the mode follows it."""
     return nodeid.partition("[")[2].removesuffix("]").rpartition("-")[0]
 
 
@@ -72,7 +72,7 @@ def judge(backend: str, *modules: str, awaited: str | None = None) -> Verdict:
     Args:
         backend: The name of the backend.
         modules: The modules of the suite, such as ``"test_cases"``.
-        awaited: The row at whose failure the run may stop.
+        awaited: The run stops when this row fails.
     """
     verdict = Verdict(awaited)
     status = pytest.main(
@@ -80,7 +80,7 @@ def judge(backend: str, *modules: str, awaited: str | None = None) -> Verdict:
             *("--pyargs", *(f"polyrnn_conformance.{module}" for module in modules)),
             *("-p", "polyrnn_conformance.plugin", "--polyrnn-backend", backend),
             *("--polyrnn-modes", "eager"),
-            # The row about imports runs a fresh process, in which no fault is planted.
+            # The row about imports runs a new process, in which no fault is planted.
             *("-k", "not imports-alone"),
             *("-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal"),
         ],
@@ -93,7 +93,7 @@ def judge(backend: str, *modules: str, awaited: str | None = None) -> Verdict:
 
 
 def assert_rejected(backend: str, *modules: str, mutant: Mutant) -> None:
-    """Expect the suite to reject a backend with a planted fault, by the row that is for it."""
+    """Assert that the suite rejects a backend with a planted fault, by the expected row."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         mutant.plant(monkeypatch)
         verdict = judge(backend, *modules, awaited=mutant.rejected_by)
@@ -101,7 +101,7 @@ def assert_rejected(backend: str, *modules: str, mutant: Mutant) -> None:
 
 
 def assert_accepted(backend: str, *modules: str, mutants: Sequence[Mutant]) -> None:
-    """Expect the suite to accept the backend as it is, with every row that rejects a fault."""
+    """Assert that the backend without faults passes every row that rejects a fault."""
     verdict = judge(backend, *modules)
     assert verdict.failed == {}
     assert {mutant.rejected_by for mutant in mutants} <= verdict.passed

@@ -1,4 +1,4 @@
-"""The functions that polyrnn is compared with, driven by the cases of the conformance suite."""
+"""Run the cases of the conformance suite on the `rnn` functions of tf_keras and Keras 3."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from polyrnn_conformance.rows import Case, Check, Row
 from polyrnn_conformance.subject import Subject
 
 KERAS = {name: f"keras.src.backend.{name}.rnn:rnn" for name in registry.installed().names()}
-"""Where Keras 3 has its functions, one for each backend."""
+"""The functions of Keras 3, one for each backend."""
 
 TF_KERAS = "tf_keras.backend:rnn"
 
 
 @dataclass(frozen=True)
 class Peer(Subject):
-    """A subject whose calls go to another function than `polyrnn.rnn`."""
+    """A subject that calls another function instead of `polyrnn.rnn`."""
 
     function: Callable[..., Any]
 
@@ -33,12 +33,12 @@ class Peer(Subject):
             return step(x, states)
 
         last, outputs, states = self.function(counted, **arguments)
-        # A tuple of states in place of a list is no departure worth a word.
+        # A tuple of states instead of a list does not count as a departure.
         return last, outputs, list(states)
 
 
 def load(backend: str, reference: str) -> Peer:
-    """Import a peer that takes the tensors of a backend."""
+    """Return the peer with the function at a reference, which takes tensors of a backend."""
     known = registry.installed()
     implementation = known.load(backend)
     harness = known.info(backend).harness
@@ -57,6 +57,6 @@ def holds(peer: Peer, row: Row) -> bool:
             assert_agrees(peer.run(row.call, mode), expected_of(row.call))
             if row.gradients and "gradients" not in peer.harness.limitations:
                 assert_gradients_agree(row.call, peer.gradients(row.call, mode))
-    except Exception:  # however it fails, it does not hold
+    except Exception:  # any failure counts
         return False
     return True

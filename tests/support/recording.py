@@ -1,4 +1,4 @@
-"""A backend that writes down what the front end asks of it, with tensors that allow no more."""
+"""A backend that records its calls, with tensors that allow only what the contract promises."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
@@ -11,14 +11,14 @@ from polyrnn.backend import Body, Carry
 
 
 class OutsideTheContractError(BaseException):
-    """The front end did to a tensor what the contract does not promise of tensors.
+    """Raised if the front end uses more of a tensor than the contract promises.
 
-    No `Exception`, for nothing shall catch it on its way to the test.
+    It is not an `Exception`, so that no code catches it before the test fails.
     """
 
 
 class Dtype:
-    """A dtype that can be compared; its name only the backend knows."""
+    """A dtype that can only be compared; only the backend knows its name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -35,7 +35,7 @@ class Dtype:
 
 
 class Tensor:
-    """Has a shape, a dtype, and the indexing and operators that the contract names."""
+    """A tensor with only the attributes and operators that the contract names."""
 
     def __init__(self, backend: "RecordingBackend", array: Any) -> None:
         self._backend = backend
@@ -72,7 +72,7 @@ class Tensor:
 
 
 class Namespace:
-    """Has the one function that the front end calls."""
+    """A namespace with the only function that the front end calls."""
 
     @staticmethod
     def ones_like(x: Tensor) -> Tensor:
@@ -81,14 +81,14 @@ class Namespace:
 
 
 class Recorded(NamedTuple):
-    """One call: the method, and its arguments with shapes in the place of tensors."""
+    """One call: the method, and its arguments with shapes instead of tensors."""
 
     method: str
     arguments: tuple[Any, ...]
 
 
 class RecordingNests:
-    """Flattens by optree, and writes that down."""
+    """Nests of optree that record each call."""
 
     def __init__(self, backend: "RecordingBackend") -> None:
         self._backend = backend
@@ -105,10 +105,10 @@ class RecordingNests:
 
 
 class RecordingBackend(Backend):
-    """Computes with numpy; `calls` is what it was asked, in order.
+    """Computes with numpy, and records its calls in `calls`.
 
     Args:
-        fills: Whether it has a `forward_fill`.
+        fills: Whether it overrides `forward_fill`.
     """
 
     tensor_type: ClassVar[Any] = Tensor
@@ -127,7 +127,7 @@ class RecordingBackend(Backend):
         return Tensor(self, array)
 
     def called(self, *methods: str) -> list[Recorded]:
-        """List the calls of the named methods."""
+        """Return the calls of the named methods."""
         return [call for call in self.calls if call.method in methods]
 
     def transpose(self, x: Any) -> Any:
@@ -154,6 +154,8 @@ class RecordingBackend(Backend):
         return carry, [self.tensor(np.stack(leaf)) for leaf in zip(*collected, strict=True)]
 
     def convert(self, value: Any, like: Any = None) -> Any:
+        if isinstance(value, Tensor) and like is None:
+            return value  # It is only checked.
         self.record("convert", value, like)
         return value if isinstance(value, Tensor) else self.tensor(value)
 
@@ -191,12 +193,12 @@ class RecordingBackend(Backend):
 
 
 def to_numpy(tensor: Tensor) -> Any:
-    """Give the values of a tensor."""
+    """Return the values of a tensor."""
     return tensor._array
 
 
 def add(*tensors: Tensor) -> Tensor:
-    """Add tensors, for steps: the tensors themselves do not add."""
+    """Add tensors, which have no operator for it, in step functions."""
     return tensors[0]._backend.tensor(sum(tensor._array for tensor in tensors))
 
 

@@ -1,4 +1,4 @@
-"""A call that is right but for the arguments under test."""
+"""Assert errors of calls that are valid except for the arguments under test."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ import polyrnn
 from polyrnn.registry import installed
 
 UNKNOWN = f"which no installed backend knows (there are {', '.join(installed().names())})"
-"""What is said of a value whose type no backend knows."""
+"""The end of the error for a value whose type no backend knows."""
 
 BATCH, TIME, WIDTH = 2, 3, 4
 
@@ -18,12 +18,12 @@ H = np.zeros((BATCH, WIDTH), np.float32)
 
 
 def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-    """Put out the input, and keep the first state."""
+    """Return the input as the output, and the first state unchanged."""
     return x, [states[0]]
 
 
 def refused(error: type[Exception], text: str, **arguments: Any) -> None:
-    """Expect an error of exactly this type and text."""
+    """Assert that a call raises an error of exactly this type and text."""
     call: dict[str, Any] = {"step_function": step, "inputs": X, "initial_states": [H]}
     with pytest.raises(error) as caught:
         polyrnn.rnn(**(call | arguments))

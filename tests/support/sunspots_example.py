@@ -1,4 +1,4 @@
-"""The example on sunspots, imported from its file."""
+"""Import the sunspots example from its file."""
 
 import importlib.util
 from pathlib import Path
@@ -8,7 +8,7 @@ PATH = Path(__file__).parents[2] / "docs" / "examples" / "sunspots.py"
 
 
 def load_example() -> Any:
-    """Import the example anew."""
+    """Return the example as a new module."""
     spec = importlib.util.spec_from_file_location("sunspots", PATH)
     assert spec is not None
     assert spec.loader is not None

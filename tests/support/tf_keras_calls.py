@@ -1,4 +1,4 @@
-"""Asks polyrnn on TensorFlow and tf_keras for the results of one call."""
+"""Run one call by polyrnn on TensorFlow and by tf_keras."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,12 +30,12 @@ MASK_DTYPES = ("bool", "int32", "float32")
 
 
 def ask_polyrnn(call: Call) -> Result:
-    """Run a call with polyrnn."""
+    """Return the results of polyrnn for a call."""
     return _run(polyrnn.rnn, call, backend="tensorflow")
 
 
 def ask_tf_keras(call: Call) -> Result:
-    """Run a call with tf_keras; its new states, which come in a tuple, are given as a list."""
+    """Return the results of tf_keras for a call, with its tuple of new states as a list."""
     return _run(tf_keras.backend.rnn, call)
 
 
@@ -56,22 +56,22 @@ def _tensors(tree: Any) -> Any:
 
 @st.composite
 def calls(draw: Callable[..., Any], *, unroll: bool) -> RandomCall:
-    """Draw a call of the interface that tf_keras and polyrnn share, and no departure meets.
+    """Draw a call that tf_keras supports and that no departure affects.
 
     Args:
-        draw: Given by hypothesis.
-        unroll: How the loop runs.
+        draw: The function that hypothesis provides.
+        unroll: Whether to unroll the loop.
     """
     call = _shared(draw(random_calls(DTYPES)), draw(st.sampled_from(MASK_DTYPES)), unroll)
     if draw(st.integers(0, 3)):
-        # Most calls would meet one of the departures that are easy to meet.
+        # Otherwise departures would affect most calls.
         call = _plainer(call, unroll)
     assume(not any(departure.meets(call) for departure in DEPARTURES.values()))
     return call
 
 
 def _shared(call: RandomCall, mask_dtype: str, unroll: bool) -> RandomCall:
-    """Give everything as the text of tf_keras asks for it: tensors, in lists and tuples."""
+    """Return a call with only tensors in lists and tuples, as the text of tf_keras requires."""
     constants = call.constants
     if not isinstance(constants, list | tuple | None):
         constants = [constants]

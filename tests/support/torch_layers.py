@@ -1,4 +1,4 @@
-"""A small layer for the tests of torch, and a compiler that shows its graphs."""
+"""A small layer for the tests of torch, and a compiler that records its graphs."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,12 +11,12 @@ BATCH, SIZE = 3, 4
 
 
 class Memory:
-    """One layer; its weights are what the step closes over.
+    """A recurrent layer whose step closes over its weights.
 
     Args:
-        seed: Of its weights.
-        trained: Whether gradients flow to its weights.
-        dtype: Of its weights and states.
+        seed: The seed of its weights.
+        trained: Whether its weights require gradients.
+        dtype: The dtype of its weights and states.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Memory:
         ]
 
     def step(self, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """Advance by one time step; the output is twice the hidden state."""
+        """Compute one time step; the output is twice the hidden state."""
         hidden, cell = states
         gates = x @ self.weights[0] + hidden @ self.weights[1]
         forgotten, new, shown, content = gates.chunk(4, -1)
@@ -40,19 +40,19 @@ class Memory:
         return hidden * 2, [hidden, cell]
 
     def __call__(self, inputs: Any, **options: Any) -> tuple[Any, Any, list[Any]]:
-        """Walk inputs of shape (batch, time, size), from states of 0.1."""
+        """Call `rnn` on inputs of shape (batch, time, size), with initial states of 0.1."""
         start = torch.full((BATCH, SIZE), 0.1, dtype=self.weights[0].dtype)
         return polyrnn.rnn(self.step, inputs, [start, start], **options)
 
 
 def sequence(time: int, seed: int = 0) -> torch.Tensor:
-    """Make inputs of shape (batch, time, size)."""
+    """Return inputs of shape (batch, time, size)."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(BATCH, time, SIZE, dtype=torch.float64, generator=generator)
 
 
 def mask(time: int, seed: int = 0) -> torch.Tensor:
-    """Make a mask of shape (batch, time) with gaps, in which one sample is masked throughout."""
+    """Return a mask of shape (batch, time) with gaps, and with one sample masked at all steps."""
     generator = torch.Generator().manual_seed(seed)
     valid = torch.rand(BATCH, time, generator=generator) > 0.3
     valid[1] = False
@@ -60,13 +60,13 @@ def mask(time: int, seed: int = 0) -> torch.Tensor:
 
 
 def tensors(results: tuple[Any, Any, list[Any]]) -> list[torch.Tensor]:
-    """List the tensors of a call whose output is one tensor."""
+    """Return the tensors of the results of a call whose output is one tensor."""
     last, outputs, states = results
     return [last, outputs, *states]
 
 
 class Graphs:
-    """A compiler that keeps the graphs it is given, and runs them as they are."""
+    """A compiler that records the graphs it is given, and runs them unchanged."""
 
     def __init__(self) -> None:
         self.kept: list[torch.fx.GraphModule] = []
@@ -80,7 +80,7 @@ class Graphs:
 
 
 def nodes(graph: torch.fx.GraphModule) -> Iterator[torch.fx.Node]:
-    """Walk all nodes of a graph, those within its loops included."""
+    """Yield all nodes of a graph, including those within its loops."""
     for module in graph.modules():
         if isinstance(module, torch.fx.GraphModule):
             yield from module.graph.nodes

@@ -1,4 +1,4 @@
-"""A framework for tests: arrays of numpy in a wrapper that numpy itself cannot see through."""
+"""A framework for tests, whose tensors wrap NumPy arrays that NumPy cannot access."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -12,9 +12,9 @@ from polyrnn.backend import Body, Carry
 
 
 class WrappedArray(NDArrayOperatorsMixin):
-    """A tensor that only ufuncs and its own backend compute with."""
+    """A tensor that only ufuncs, and so operators, and its own backend compute with."""
 
-    __hash__ = None  # type: ignore[assignment]  # == goes element by element
+    __hash__ = None  # type: ignore[assignment]  # == compares elements
 
     def __init__(self, array: Any) -> None:
         self.array = np.asarray(array)
@@ -47,7 +47,7 @@ class WrappedArray(NDArrayOperatorsMixin):
 
 
 class WrappedBackend(Backend):
-    """Unwraps, computes with the numpy backend, and wraps again."""
+    """Unwraps tensors, computes with the numpy backend, and wraps the results."""
 
     tensor_type: ClassVar[Any] = WrappedArray
     namespace: ClassVar[Any] = np

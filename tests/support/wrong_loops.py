@@ -1,4 +1,4 @@
-"""Loops with one fault each, as mutations of the right one."""
+"""Loops with one fault each, as mutations of the right loop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ Loop = Callable[..., Any]
 
 
 def looping(change: Callable[..., Any]) -> Callable[[Loop], Loop]:
-    """Make a mutation of the loop from a function that is given the right loop first."""
+    """Return a mutation of the loop from a function whose first argument is the right loop."""
 
     def mutate(loop: Loop) -> Loop:
         def mutated(

@@ -1,4 +1,4 @@
-"""AutoGraph leaves polyrnn alone, and steps are what they would be without polyrnn."""
+"""Test that AutoGraph does not convert polyrnn, and converts steps as without polyrnn."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ BODIES = {
 def test_the_first_call_of_a_process_converts_the_function_of_the_user_only(
     body: str, tmp_path: Path
 ) -> None:
-    # AutoGraph reads sources, so there has to be a file.
+    # AutoGraph reads source code, so it needs a file.
     script = tmp_path / "script.py"
     script.write_text(PREAMBLE.format(body=body))
     done = subprocess.run(
@@ -134,11 +134,11 @@ def test_errors_keep_type_and_text_in_a_graph(
     with pytest.raises(error) as traced:
         graph()
     assert type(traced.value) is type(eager.value) is error
-    # AutoGraph puts before it where it was raised.
+    # AutoGraph prepends the place where the error was raised.
     assert str(traced.value).rstrip().endswith(str(eager.value))
 
 
-def test_in_the_body_of_a_loop_a_state_is_held_to_what_it_was() -> None:
+def test_states_are_checked_in_the_body_of_a_loop() -> None:
     calls = 0
 
     def step(x: Any, states: list[Any]) -> Any:
@@ -150,7 +150,7 @@ def test_in_the_body_of_a_loop_a_state_is_held_to_what_it_was() -> None:
         tf.function(lambda x: polyrnn.rnn(step, x, [H]))(X)
 
 
-def test_what_a_step_raises_is_raised_as_it_is() -> None:
+def test_what_a_step_raises_is_not_wrapped() -> None:
     def step(x: Any, states: list[Any]) -> Any:
         raise KeyError("from the step")
 

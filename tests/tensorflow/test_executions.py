@@ -1,4 +1,4 @@
-"""In a graph a step is executed once for each time step: no random number twice, no effect."""
+"""Test that a graph executes the step, its random numbers and effects, once for each time step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -90,7 +90,7 @@ def test_masks_of_dropout_differ_from_step_to_step(signature: Any) -> None:
 
 
 class Effects:
-    """What a step does beside what it returns."""
+    """The side effects of a step."""
 
     def __init__(self) -> None:
         self.variable = tf.Variable(0)
@@ -300,7 +300,7 @@ def test_in_a_v1_graph_a_step_may_make_its_variables() -> None:
     assert (slope == BATCH * TIME).all()
 
 
-def test_nothing_of_the_graph_that_is_thrown_away_is_left_in_the_other() -> None:
+def test_nothing_of_the_temporary_graph_is_left_in_the_other() -> None:
     graph = tf.function(
         lambda x: polyrnn.rnn(lambda x, states: (tf.tanh(x), states), x, [])[1]
     ).get_concrete_function(KNOWN[0])

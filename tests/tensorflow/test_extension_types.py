@@ -1,4 +1,4 @@
-"""An instance of `tf.experimental.ExtensionType` is a nest of the tensors in it."""
+"""Test that an instance of `tf.experimental.ExtensionType` is a nest of its tensors."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -112,7 +112,7 @@ def test_gradients_pass_through_extension_types(mode: Any) -> None:
     np.testing.assert_array_equal(mode(slope)(X, H)[:, :, 0], [[0, 0, 2]] * BATCH)
 
 
-def test_what_is_no_tensor_is_part_of_the_structure() -> None:
+def test_fields_that_are_not_tensors_are_part_of_the_structure() -> None:
     def step(x: Any, states: list[Any]) -> Any:
         return x, [Pair(states[0].h, states[0].c, unit="inch")]
 

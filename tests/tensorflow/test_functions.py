@@ -1,4 +1,4 @@
-"""The namespace of the tensorflow backend computes as NumPy does, in the dtype of the tensors."""
+"""Test that the namespace of the tensorflow backend agrees with NumPy, and keeps dtypes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ Call = Callable[..., Any]
 
 
 def named(names: str, call: Callable[..., Any], note: str = "") -> dict[str, Call]:
-    """Make one call for each of the functions named; `call` is handed the function first."""
+    """Return one call for each named function; the first argument of `call` is the function."""
     return {
         name + note: lambda ns, *tensors, name=name: call(getattr(ns, name), *tensors)
         for name in names.split()

@@ -1,4 +1,4 @@
-"""Every kind of graph gives what eager execution gives, gradients included."""
+"""Test that every kind of graph gives the results and gradients of eager execution."""
 
 import subprocess
 import sys
@@ -105,7 +105,7 @@ def test_the_gradient_of_a_step_is_not_as_large_as_the_inputs(arguments: dict[st
     concrete = graph.get_concrete_function(*tensors(X, H, W))
     definition = concrete.graph.as_graph_def()
     types = {node.op for function in definition.library.function for node in function.node_def}
-    # These make a list of all steps anew, at each step.
+    # These operations would copy the list of all steps, at each step.
     assert not types & {"TensorListReserve", "TensorListSetItem"}
     assert {"TensorListPopBack", "TensorListPushBack", "MatMul"} <= types
 

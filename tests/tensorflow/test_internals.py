@@ -1,4 +1,4 @@
-"""What works where TensorFlow has moved a private name that the backend uses."""
+"""Test the backend while a private name of TensorFlow that it uses is missing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ ERRORS: list[type[Exception]] = [ImportError, AttributeError]
 
 @pytest.fixture(params=ERRORS)
 def missing(name: str, request: pytest.FixtureRequest) -> Iterator[Missing]:
-    """Give the private names and the backend as they are without a name."""
+    """Yield the private names and the backend while a name is missing."""
     with without("polyrnn_tensorflow", name, request.param) as module:
         yield module, backend_of("polyrnn_tensorflow", "TensorFlowBackend")
 

@@ -1,4 +1,4 @@
-"""Eager calls on TensorFlow leave nothing behind, with gradients and without."""
+"""Test that eager calls on TensorFlow do not leak memory, with and without gradients."""
 
 from functools import partial
 from typing import Any
@@ -33,8 +33,8 @@ def test_what_a_step_closes_over_is_freed(way: dict[str, Any], trained: bool, fa
 
 @trained_or_not
 @ways
-def test_hundreds_of_calls_leave_nothing_behind(way: dict[str, Any], trained: bool) -> None:
+def test_hundreds_of_calls_do_not_leak(way: dict[str, Any], trained: bool) -> None:
     objects, megabytes = growth_of(partial(run, weight(), trained=trained, **way), 300)
-    # One object a call would be more; what other tests left behind may be collected meanwhile.
+    # A leak of one object in each call exceeds this; garbage of other tests may be collected.
     assert objects < 270
     assert megabytes < 10

@@ -1,4 +1,4 @@
-"""An unrolled call converts to TensorFlow Lite, with its own operations only."""
+"""Test that an unrolled call converts to TensorFlow Lite with built-in operations only."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ BATCH, TIME, WIDTH = 4, 5, 4
 generator = np.random.default_rng(0)
 X = generator.normal(size=(BATCH, TIME, WIDTH)).astype(np.float32)
 W = generator.normal(size=(WIDTH, WIDTH)).astype(np.float32) / 2
-# As many samples as features, so that a mask of samples passes for one of features.
+# As many samples as features, so that a mask over the wrong axis has a valid shape.
 MASK = np.array(
     [
         [True, True, False, False, True],
@@ -29,7 +29,7 @@ def step(x: Any, states: list[Any]) -> Any:
 
 
 def interpreted(graph: Any, *arrays: Any) -> list[Any]:
-    """Convert a graph, and list what the interpreter makes of arrays."""
+    """Convert a graph, and return the results of the interpreter for some arrays."""
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     interpreter = tf.lite.Interpreter(model_content=converter.convert())

@@ -1,4 +1,4 @@
-"""What is kept of the results keeps no more memory than its own."""
+"""Test that keeping one result does not keep the memory of the others."""
 
 from typing import Any
 

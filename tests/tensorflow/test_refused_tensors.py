@@ -1,4 +1,4 @@
-"""Tensors of TensorFlow that have parts are refused by name, with what to pass instead."""
+"""Test the errors for composite tensors of TensorFlow, which say what to pass instead."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is known of a shape going in is known coming out; what is not is found as it runs."""
+"""Test that static shapes of arguments are static in results, and that unknown ones work."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def running_sum(x: Any, states: list[Any]) -> Any:
 
 
 def static_shapes(*specs: tf.TensorSpec, **arguments: Any) -> list[list[int | None] | None]:
-    """List the static shapes of the last output, the outputs and the state, inside the graph."""
+    """Return the static shapes of the last output, the outputs and the state in the graph."""
     found: list[Any] = []
 
     @tf.function
@@ -95,7 +95,7 @@ def test_the_step_sees_what_is_known_each_time_it_is_traced(batch: int | None) -
 
 
 def forget_shape(x: Any, rank: int | None = None) -> Any:
-    """Give the same values with nothing known of the shape, or nothing but its rank."""
+    """Return the same tensor with an unknown static shape, or with only the rank known."""
     return tf.compat.v1.placeholder_with_default(x, None if rank is None else [None] * rank)
 
 
@@ -117,7 +117,7 @@ def test_a_state_that_lost_its_shape_gets_it_back_before_the_next_step(rank: int
     assert seen == [[BATCH, WIDTH]] * 3
 
 
-def test_a_state_that_changes_its_shape_behind_the_back_of_the_graph_is_refused() -> None:
+def test_a_state_that_changes_its_shape_at_run_time_is_an_error() -> None:
     def step(x: Any, states: list[Any]) -> Any:
         return x, [forget_shape(states[0][:, 1:])]
 
@@ -181,7 +181,9 @@ def test_a_time_axis_that_is_not_static_cannot_be_unrolled() -> None:
 @pytest.mark.parametrize("by", ["mask", "input_length"])
 @pytest.mark.parametrize("batch", [0, 1, 2])
 @pytest.mark.parametrize("time", [1, 3])
-def test_any_batch_and_time_may_turn_out(compiled: bool, by: str, batch: int, time: int) -> None:
+def test_unknown_batch_and_time_may_have_any_size(
+    compiled: bool, by: str, batch: int, time: int
+) -> None:
     @tf.function(
         input_signature=[
             tf.TensorSpec((None, None, WIDTH)),

@@ -1,4 +1,4 @@
-"""Whatever `tf.convert_to_tensor` takes is a tensor, and tracked containers are plain ones."""
+"""Test that all that `tf.convert_to_tensor` accepts is a tensor, and tracked containers."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -146,7 +146,7 @@ def test_whatever_is_not_zero_counts_as_true_in_a_mask() -> None:
 
 
 def tracked(value: Any) -> Any:
-    """Give what an attribute of a `tf.Module` turns a value into."""
+    """Return a value as wrapped by an attribute of a `tf.Module`."""
     module = tf.Module()
     module.value = value
     assert type(module.value).__module__.startswith("tensorflow"), "not a wrapper at all"
@@ -182,7 +182,7 @@ def test_tracked_containers_of_states_are_plain_ones(states: Any, graph: bool) -
 
 
 def types_in(tree: Any) -> Any:
-    """Give the types of all containers of a nest, in its order."""
+    """Return the types of all containers of a nest, in order."""
     if isinstance(tree, dict):
         return type(tree), {key: types_in(value) for key, value in tree.items()}
     return (type(tree), *map(types_in, tree)) if isinstance(tree, list | tuple) else None

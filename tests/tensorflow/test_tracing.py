@@ -1,4 +1,4 @@
-"""How often the step is called: at each time step eagerly, and in a graph as stated."""
+"""Test how often the step is called eagerly and traced in a graph."""
 
 from collections import Counter
 from typing import Any

@@ -1,4 +1,4 @@
-"""polyrnn on TensorFlow agrees with `tf_keras.backend.rnn`, but where tf_keras departs."""
+"""Test that polyrnn agrees with `tf_keras.backend.rnn`, except for its known departures."""
 
 from collections import Counter
 

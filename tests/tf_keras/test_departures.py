@@ -1,4 +1,4 @@
-"""Departures of tf_keras that a comparison of results does not see, each proven on both sides."""
+"""Test departures of tf_keras that random calls do not show, on tf_keras and on polyrnn."""
 
 from typing import Any
 

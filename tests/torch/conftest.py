@@ -9,7 +9,7 @@ from torch_layers import Graphs
 
 @pytest.fixture(autouse=True)
 def nothing_compiled() -> Iterator[None]:
-    """Let no test live on what another compiled, or count against the limit of compilations."""
+    """Reset the compiler, so that tests do not share compiled code or the recompile limit."""
     torch.compiler.reset()
     yield
     torch.compiler.reset()
@@ -17,5 +17,5 @@ def nothing_compiled() -> Iterator[None]:
 
 @pytest.fixture
 def graphs() -> Graphs:
-    """Give a compiler that keeps the graphs it is given."""
+    """Return a compiler that records the graphs it is given."""
     return Graphs()

@@ -1,4 +1,4 @@
-"""What the benchmark makes of a backend that names no loops by hand, gradients included."""
+"""Test the benchmark of a backend without hand-written loops, gradients included."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Blocks of `use_backend` around calls with torch, compiled ones too, and what is left of them."""
+"""Test blocks of `use_backend` around calls with torch, compiled too, and that they are freed."""
 
 import gc
 import subprocess
@@ -19,7 +19,7 @@ ONES = np.ones((2, 3, 4), np.float32)
 
 
 class Scaling(TorchBackend):
-    """Multiplies what it stacks, so that one object can be told from another."""
+    """A backend that scales its outputs, so that results show which object was used."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
@@ -94,7 +94,7 @@ def test_backends_in_blocks_are_freed_and_compile_nothing_anew(graphs: Graphs) -
     call(2000)
     gc.collect()
     assert len(graphs.kept) == 1
-    assert len(gc.get_objects()) - objects < 2100  # the list above holds a reference for each
+    assert len(gc.get_objects()) - objects < 2100  # the list above keeps one reference for each
     assert [reference for reference in gone if reference() is not None] == []
 
 
@@ -111,7 +111,7 @@ def test_backends_as_arguments_are_freed_and_compile_nothing_anew(graphs: Graphs
     assert [reference for reference in gone if reference() is not None] == []
 
 
-def test_objects_that_are_alive_at_once_are_told_apart() -> None:
+def test_objects_that_are_alive_at_once_are_distinguished() -> None:
     inputs = torch.ones(2, 3, 4)
     backends = [Scaling(factor) for factor in (1.0, 2.0, 3.0)]
     for backend in backends:
@@ -121,7 +121,7 @@ def test_objects_that_are_alive_at_once_are_told_apart() -> None:
             assert compiled(inputs).sum() == 24 * backend.factor
 
 
-def test_another_object_in_the_place_of_one_that_is_gone_is_looked_at() -> None:
+def test_a_new_object_at_the_address_of_a_freed_one_is_distinguished() -> None:
     torch.compiler.reset()
     compiled = torch.compile(total, fullgraph=True, backend="eager")
     for factor in (1.0, 2.0, 2.0, 3.0):
@@ -160,8 +160,8 @@ print(torch.compile(call, fullgraph=True, backend="eager")(torch.zeros(2, 4)).su
 """
 
 
-def test_a_nest_of_torch_alone_is_looked_into_where_a_call_is_compiled() -> None:
-    # In a process of its own: it cannot be traced how other frameworks would take it apart.
+def test_a_class_registered_with_torch_is_a_nest_in_a_compiled_call() -> None:
+    # In a process of its own: the compiler cannot trace the registries of other frameworks.
     finished = subprocess.run(
         [sys.executable, "-c", REGISTERED], capture_output=True, text=True, check=False
     )

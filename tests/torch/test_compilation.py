@@ -1,4 +1,4 @@
-"""What torch.compile makes of a call: one graph, that does not grow with the time axis."""
+"""Test that torch.compile makes one graph of a call, which does not grow with the time axis."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def walked(memory: Memory, **options: Any) -> Callable[[Any, Any], list[torch.Te
 
 
 def traced_steps(graphs: Graphs) -> int:
-    """Count the steps in the last graph by their chunking, of which each has one."""
+    """Return the number of steps in the last graph, each of which has one chunk operation."""
     return sum(node.target == "chunk" for node in nodes(graphs.kept[-1]))
 
 
@@ -100,7 +100,7 @@ def test_whatever_is_differentiated_is_found(graphs: Graphs, gradient_by: str) -
 
     def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         slow, slower, factor = states
-        # What a step closes over may reach its output many steps later.
+        # What a step closes over may affect its output only many steps later.
         return slower * 1, [x * factor, slow * late]
 
     def walk(inputs: Any, start: Any, weight: Any) -> Any:
@@ -153,7 +153,7 @@ CHOICES: dict[str, tuple[dict[str, Any], Callable[[], AbstractContextManager[Any
 
 
 @pytest.mark.parametrize("chosen_by", CHOICES)
-def test_however_the_backend_is_chosen(chosen_by: str) -> None:
+def test_every_way_of_choosing_the_backend(chosen_by: str) -> None:
     options, context = CHOICES[chosen_by]
     walk = walked(Memory(0), **options)
     compiled = torch.compile(walk, fullgraph=True, backend="eager")
@@ -217,7 +217,7 @@ def test_a_fresh_step_compiles_nothing_anew(graphs: Graphs) -> None:
     assert len(graphs.kept) == 1
 
 
-def test_a_step_that_cannot_be_compiled_is_called_as_it_is() -> None:
+def test_a_step_that_cannot_be_compiled_is_called_eagerly() -> None:
     @torch.compiler.disable
     def outside(tree: Any) -> Any:
         return {"sum": tree["sum"] + 1, "pair": (tree["pair"][0] * 2, tree["pair"][1])}
@@ -235,7 +235,7 @@ def test_a_step_that_cannot_be_compiled_is_called_as_it_is() -> None:
     torch.testing.assert_close(compiled(*arguments), walk(*arguments))
 
 
-def test_what_is_no_part_of_a_call_is_compiled_by_itself(graphs: Graphs) -> None:
+def test_code_around_a_call_is_compiled_by_itself(graphs: Graphs) -> None:
     weights = torch.ones(5, 8), torch.ones(8)
     step = TorchFramework().lstm_step(*weights)
     states = [torch.zeros(2, 2), torch.zeros(2, 2)]

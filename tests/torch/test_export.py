@@ -1,4 +1,4 @@
-"""torch.export with a time axis of any length."""
+"""Test torch.export with a dynamic time axis."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 
 import polyrnn
 
-# torch itself still uses what it warns of.
+# torch itself still uses its deprecated functions.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:torch.compile is ignored when called inside:UserWarning"),
@@ -17,7 +17,7 @@ SIZE = 4
 
 
 class Recurrent(torch.nn.Module):
-    """Walks a cell of torch over its inputs.
+    """Runs a cell of torch over its inputs.
 
     Args:
         options: For `polyrnn.rnn`.
@@ -66,7 +66,7 @@ def test_one_program_for_every_length(options: dict[str, Any], strict: bool) -> 
 
 
 class Nested(Recurrent):
-    """Has a dict for its inputs, its state and its output."""
+    """Uses dicts as inputs, state and output."""
 
     def forward(self, inputs: Any, mask: Any) -> Any:
         start = inputs.new_zeros(inputs.shape[0], SIZE)

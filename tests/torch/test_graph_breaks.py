@@ -1,4 +1,4 @@
-"""Steps at which the graph breaks, within a walk that would be scanned."""
+"""Test steps that break the graph, in a loop that would otherwise be a scan."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from torch._higher_order_ops.scan import scan
 import polyrnn
 from polyrnn_torch.backend import TorchBackend
 
-# torch hides this warning of its own from users, but not where warnings are errors.
+# torch hides this warning from users, but not if warnings are errors.
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 
 TIME = TorchBackend.longest_written_out + 1
@@ -75,7 +75,7 @@ def test_a_step_with_an_effect(effect: Callable[[], Any], masked: bool, trained:
         )
 
 
-def test_other_scans_fail_as_before() -> None:
+def test_other_scans_still_fail() -> None:
     def scanned(inputs: Any) -> Any:
         def add(carry: Any, x: Any) -> Any:
             seen.append(1)

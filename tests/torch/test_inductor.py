@@ -1,4 +1,4 @@
-"""What Inductor makes of a call: the values and gradients of the loop as it is."""
+"""Test that a call compiled by Inductor gives the values and gradients of the eager loop."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch_layers import Memory, mask, sequence, tensors
 
 from polyrnn_torch.backend import TorchBackend
 
-# torch itself still uses what it warns of.
+# torch itself still uses its deprecated functions.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 
 TIME = 5
@@ -16,19 +16,19 @@ TIME = 5
 
 @pytest.fixture(autouse=True)
 def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let few steps be more than the compiler is given to write out."""
+    """Reduce the number of unrolled steps, so that few steps make a scan."""
     monkeypatch.setattr(TorchBackend, "steps_per_round", 2)
     monkeypatch.setattr(TorchBackend, "longest_written_out", 3)
 
 
 def two_layers(first: Memory, second: Memory, inputs: Any, valid: Any) -> list[Any]:
-    """Walk the outputs of one layer by another, and those by the first once more."""
+    """Run the second layer over the outputs of the first, and the first over those again."""
     _, hidden, _ = first(inputs, mask=valid)
     _, hidden, _ = second(hidden, mask=valid, go_backwards=True)
     return tensors(first(hidden))
 
 
-def test_layers_one_upon_the_other() -> None:
+def test_stacked_layers() -> None:
     layers = Memory(0), Memory(1)
     arguments = (sequence(TIME), mask(TIME))
     compiled = torch.compile(two_layers, fullgraph=True)
@@ -36,7 +36,7 @@ def test_layers_one_upon_the_other() -> None:
     torch.testing.assert_close(got, two_layers(*layers, *arguments))
 
 
-def test_gradients_of_layers_one_upon_the_other() -> None:
+def test_gradients_of_stacked_layers() -> None:
     layers = Memory(0, trained=True), Memory(1, trained=True)
     inputs, valid = sequence(TIME).requires_grad_(), mask(TIME)
 

@@ -1,4 +1,4 @@
-"""What works where torch has moved a private name that the backend uses."""
+"""Test the backend while a private name of torch that it uses is missing."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from polyrnn_torch import internals
 from polyrnn_torch.internals import ATTRIBUTES, COUNTS, NODES, PRIVATE, SCAN
 
 TIME = 40
-"""More steps than are written out, where torch can scan."""
+"""More steps than are unrolled if torch supports scans."""
 
 Missing = tuple[Any, Backend]
 
@@ -28,7 +28,7 @@ ERRORS: list[type[Exception]] = [ImportError, AttributeError]
 
 @pytest.fixture(params=ERRORS)
 def missing(name: str, request: pytest.FixtureRequest) -> Iterator[Missing]:
-    """Give the private names and the backend as they are without a name."""
+    """Yield the private names and the backend while a name is missing."""
     with without("polyrnn_torch", name, request.param) as module:
         yield module, backend_of("polyrnn_torch", "TorchBackend")
 
@@ -149,15 +149,15 @@ def test_short_compiled_calls_are_right(name: str, missing: Missing) -> None:
 @pytest.mark.parametrize("missing", [ImportError], indirect=True)
 def test_a_long_compiled_loop_says_which_torch_it_needs(name: str, missing: Missing) -> None:
     _, backend = missing
-    # Neither few steps nor those of training are scanned in any case.
+    # Neither short loops nor training use a scan in any case.
     call_compiled(backend, 4)
     call_compiled(backend, TIME, trained=True)
-    with pytest.warns(RuntimeWarning, match="written out") as warned:
+    with pytest.warns(RuntimeWarning, match="the loop is unrolled for torch.compile") as warned:
         call_compiled(backend, TIME)
     (message,) = {str(each.message) for each in warned}
     version = torch.__version__
     assert f"needs torch 2.13: torch {version} has no {name.replace(':', '.')}" in message
-    # Of one thing it is warned once.
+    # Each missing name is warned of once.
     call_compiled(backend, TIME + 1)
 
 

@@ -1,4 +1,4 @@
-"""torch.jit.trace, for inputs of the shapes that were traced."""
+"""Test torch.jit.trace, for inputs of the traced shapes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_layers import Memory, mask, sequence, tensors
 
-# torch.jit is on its way out, and its tracer warns wherever a shape is looked at.
+# torch.jit is deprecated, and its tracer warns wherever a shape is read.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),

@@ -1,4 +1,4 @@
-"""Calls on torch leave nothing behind, with gradients and without."""
+"""Test that calls on torch do not leak memory, with and without gradients."""
 
 from functools import partial
 from typing import Any
@@ -31,9 +31,9 @@ def test_what_a_step_closes_over_is_freed(way: dict[str, Any], trained: bool, fa
 
 @trained_or_not
 @ways
-def test_a_thousand_calls_leave_nothing_behind(way: dict[str, Any], trained: bool) -> None:
+def test_a_thousand_calls_do_not_leak(way: dict[str, Any], trained: bool) -> None:
     call = partial(run, weight(trained=trained), trained=trained, **way)
     objects, megabytes = growth_of(call, 1000)
-    # One object a call would be more; what other tests left behind may be collected meanwhile.
+    # A leak of one object in each call exceeds this; garbage of other tests may be collected.
     assert objects < 900
     assert megabytes < 10

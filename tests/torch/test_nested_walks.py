@@ -1,4 +1,4 @@
-"""A step that walks itself: loops within loops, below and above what is written out."""
+"""Test step functions that call `rnn`, with loops that are unrolled and loops that are scans."""
 
 from itertools import product
 from typing import Any
@@ -9,27 +9,27 @@ import torch
 import polyrnn
 from polyrnn_torch.backend import TorchBackend
 
-# torch itself still uses what it warns of.
+# torch itself still uses its deprecated functions.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:torch.compile is ignored when called inside:UserWarning"),
 ]
 
 LENGTHS = [*product((2, 4), repeat=2), (2, 2, 4), (4, 2, 5), (5, 4, 4)]
-"""Of the walks, outermost first; three steps are written out, more are scanned."""
+"""The numbers of steps, outermost first; up to three are unrolled, more are a scan."""
 
 
 @pytest.fixture(autouse=True)
 def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let few steps be more than the compiler is given to write out."""
+    """Reduce the number of unrolled steps, so that few steps make a scan."""
     monkeypatch.setattr(TorchBackend, "steps_per_round", 2)
     monkeypatch.setattr(TorchBackend, "longest_written_out", 3)
 
 
 def walk(inputs: Any, weight: Any, masked: bool) -> list[Any]:
-    """Walk the first axis after the batch; the step walks the next, and the last one is features.
+    """Loop over the first axis after the batch, and in the step over the next, up to features.
 
-    Written with operators that a walk by hand shares: see `by_hand`.
+    It uses the same operators as the loop written by hand, `by_hand`.
     """
 
     def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -100,10 +100,10 @@ def test_kernels_for_walks_within_walks(lengths: tuple[int, ...]) -> None:
 
 
 class Walking(torch.nn.Module):
-    """Walks as `walk` does.
+    """A module that calls `walk`.
 
     Args:
-        masked: Whether there is a mask.
+        masked: Whether to use a mask.
     """
 
     def __init__(self, masked: bool) -> None:
@@ -116,7 +116,7 @@ class Walking(torch.nn.Module):
 
 @pytest.mark.parametrize(
     ("lengths", "strict"),
-    # Without strict=True torch exports no scan within a scan.
+    # Without strict=True torch cannot export nested scans.
     [((2, 4), False), ((2, 4), True), ((4, 4), True), ((4, 2, 5), True)],
 )
 @pytest.mark.parametrize("masked", [False, True])
@@ -127,7 +127,7 @@ def test_exported_walks_within_walks(lengths: tuple[int, ...], masked: bool, str
 
 
 class Counting:
-    """Has attributes that are set before and after a walk."""
+    """A module that sets attributes before and after a loop."""
 
     def __init__(self) -> None:
         self.walks = 0

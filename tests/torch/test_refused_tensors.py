@@ -1,4 +1,4 @@
-"""Tensors of torch that loops do not take are refused by name, with what to pass instead."""
+"""Test the errors for unsupported kinds of torch tensors, which say what to pass instead."""
 
 from collections.abc import Callable
 from typing import Any
@@ -95,8 +95,8 @@ def test_a_sparse_new_state_of_the_right_shape() -> None:
 
 def test_a_packed_sequence_is_of_torch_to_another_backend() -> None:
     refused(
-        "inputs: expected a tensor of numpy, which backend='numpy' chose as the backend; got one "
-        "of torch (torch.nn.utils.rnn.PackedSequence)",
+        "inputs: expected a numpy tensor (the backend was chosen by backend='numpy'), got "
+        "torch.nn.utils.rnn.PackedSequence",
         inputs=pack_sequence(PARTS),
         backend="numpy",
     )

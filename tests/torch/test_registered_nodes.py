@@ -1,4 +1,4 @@
-"""Nests of types that are registered with torch, and with nobody else."""
+"""Test nests of classes that are registered with torch only."""
 
 import threading
 from collections import OrderedDict, defaultdict, deque, namedtuple
@@ -27,7 +27,7 @@ class Plain:
 
 
 class Opaque:
-    """Is registered by functions, without names for its children."""
+    """A class that is registered by functions, without names for its children."""
 
     def __init__(self, one: Any, other: Any, label: str = "") -> None:
         self.one, self.other, self.label = one, other, label

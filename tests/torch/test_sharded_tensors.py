@@ -1,4 +1,4 @@
-"""Tensors that are sharded over devices: here a mesh of one, which no process has to join."""
+"""Test tensors sharded over a mesh of one device, which needs no other processes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 import polyrnn
 from polyrnn_torch.backend import TorchBackend
 
-# torch itself still uses what it warns of.
+# torch itself still uses its deprecated functions.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 
 
@@ -29,7 +29,7 @@ def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
 
 def walk(inputs: Any, start: Any) -> list[Any]:
     last, outputs, states = polyrnn.rnn(step, inputs, [start])
-    # The compiler takes no results that share memory where tensors wrap others.
+    # For wrapped tensors the compiler does not support results that share memory.
     return [last, outputs, states[0]]
 
 

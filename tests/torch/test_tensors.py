@@ -1,4 +1,4 @@
-"""Whatever torch calls a tensor is one, and stays on its device; so do arrays of NumPy."""
+"""Test all kinds of torch tensors, their devices and dtypes, and NumPy arrays."""
 
 import gc
 from typing import Any

@@ -1,4 +1,4 @@
-"""torch.func and double backward, of a walk as it is and of a compiled one."""
+"""Test torch.func and double backward, eager and compiled."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from torch_layers import BATCH, SIZE, Memory, mask, sequence
 
 from polyrnn_torch.backend import TorchBackend
 
-# torch itself still uses what it warns of.
+# torch itself still uses its deprecated functions.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 
 MEMORY = Memory(0)
@@ -65,7 +65,7 @@ def test_second_derivatives_are_those_of_differences() -> None:
 
 
 @pytest.mark.parametrize("mapped_mask", [False, True])
-def test_vmap_is_one_walk_after_another(mapped_mask: bool) -> None:
+def test_vmap_agrees_with_separate_calls(mapped_mask: bool) -> None:
     inputs = torch.stack([sequence(5, seed) for seed in range(3)])
     valid = torch.stack([mask(5, seed) for seed in range(3)]) if mapped_mask else mask(5)
     got = torch.vmap(loss, in_dims=(0, 0 if mapped_mask else None))(inputs, valid)

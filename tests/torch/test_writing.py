@@ -1,4 +1,4 @@
-"""Steps that write into what they are given, or into what they returned before."""
+"""Test steps that write into their arguments, or into earlier results."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import polyrnn
 from polyrnn_torch.backend import TorchBackend
 
-# torch itself still uses what it warns of.
+# torch itself still uses its deprecated functions.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 
 REUSED = r"^step_function wrote into an output that it had returned before; return a new tensor"
@@ -29,7 +29,7 @@ def into_inputs(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
 
 
 def by_turns(calls: list[int]) -> Callable[..., Any]:
-    """Make a step that writes into its inputs, but not into the first ones."""
+    """Return a step that writes into its inputs, except at the first steps."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         calls.append(1)
@@ -41,7 +41,7 @@ def by_turns(calls: list[int]) -> Callable[..., Any]:
 
 
 class IntoOneBuffer:
-    """Puts out the same tensor at each step."""
+    """A step that returns the same tensor, overwritten, at each time step."""
 
     def __init__(self) -> None:
         self.buffer = torch.zeros(1, 1)
@@ -56,7 +56,7 @@ def digits() -> torch.Tensor:
 
 
 def loop(body: Any, inputs: Any, start: Any, **options: Any) -> tuple[Any, Any, Any]:
-    """Loop a step as `polyrnn.rnn` does, but with nothing of the front end."""
+    """Call the loop of the backend without the front end."""
 
     def over(carry: Any, slices: Any) -> Any:
         output, states = body(slices[0], carry[0])
@@ -157,7 +157,7 @@ def test_states_that_are_overwritten_are_named() -> None:
         polyrnn.rnn(into_states, digits(), [torch.zeros(1, 1)])
 
 
-def test_states_that_come_back_as_they_are_share_no_memory() -> None:
+def test_states_that_are_returned_unchanged_share_no_memory() -> None:
     start = torch.zeros(1, 1)
     _, _, (state,) = loop(lambda x, states: (x, states), digits(), start)
     state += 1
@@ -219,7 +219,7 @@ def test_exported_steps_may_write(strict: bool) -> None:
 
 
 def counted(x: Any) -> bool:
-    """Return whether the backend sees that a tensor is written into."""
+    """Return whether the backend detects a write into a tensor."""
     counts = TorchBackend().sharing.counts
     before = None if counts is None else counts([x])
     if counts is None or before is None:

@@ -1,4 +1,4 @@
-"""What is built, and that it works in an environment where nothing else is installed."""
+"""Test the built distributions, in environments where nothing else is installed."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ PACKAGES = {
     "polyrnn_benchmark",
     "polyrnn_conformance",
 }
-# optree brings typing-extensions.
+# optree depends on typing-extensions.
 INSTALLED = {"numpy", "optree", "pip", "pluggy", "polyrnn", "typing-extensions"}
 
 STEP = """
@@ -35,7 +35,7 @@ print([status.name for status in polyrnn.backends() if status.state == "installe
 
 
 def run(command: Sequence[str | Path], folder: Path) -> str:
-    """Run a command and give what it prints."""
+    """Run a command and return its output."""
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     finished = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -46,7 +46,7 @@ def run(command: Sequence[str | Path], folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the source distribution, and the wheel out of it."""
+    """Build the source distribution, and the wheel from it; return their folder."""
     folder = tmp_path_factory.mktemp("dist")
     run([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT], folder)
     return folder
@@ -56,7 +56,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bare(
     dist: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Path:
-    """Install what was built into a new environment; give its Python."""
+    """Install a built distribution into a new environment; return its Python."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -77,7 +77,7 @@ def names_in_sdist(dist: Path) -> set[str]:
         return {name.partition("/")[2] for name in archive.getnames()}
 
 
-def test_the_wheel_holds_the_packages_and_no_more(dist: Path) -> None:
+def test_the_wheel_contains_exactly_the_packages(dist: Path) -> None:
     names = names_in_wheel(dist)
     folders = {name.parts[0] for name in names}
     assert {folder for folder in folders if not folder.endswith(".dist-info")} == PACKAGES
@@ -115,7 +115,7 @@ def test_the_wheel_holds_the_licence(dist: Path) -> None:
         "tests/wheel/test_wheel.py",
     ],
 )
-def test_the_source_distribution_holds_what_it_takes_to_test_it(dist: Path, path: str) -> None:
+def test_the_source_distribution_contains_what_its_tests_need(dist: Path, path: str) -> None:
     assert path in names_in_sdist(dist)
 
 
@@ -125,13 +125,13 @@ def test_the_source_distribution_holds_nothing_that_was_built(dist: Path) -> Non
         assert not any(name.startswith(f"{folder}/") for name in names)
 
 
-def test_the_bare_install_brings_three_others(bare: Path) -> None:
+def test_the_bare_install_has_three_dependencies(bare: Path) -> None:
     listed = run([bare, "-m", "pip", "list", "--format", "freeze"], bare.parent)
     names = {line.partition("==")[0].replace("_", "-") for line in listed.splitlines()}
     assert names - {"setuptools"} == INSTALLED
 
 
-def test_the_bare_install_walks(bare: Path) -> None:
+def test_the_bare_install_runs_a_call(bare: Path) -> None:
     assert run([bare, "-W", "error", "-c", STEP], bare.parent) == "['numpy']\n"
 
 
@@ -143,7 +143,7 @@ def test_the_bare_install_forecasts_sunspots(bare: Path) -> None:
         assert f'{name} is not installed; to add it: pip install "polyrnn[{name}]"' in printed
 
 
-def test_the_bare_install_says_what_the_command_line_needs(bare: Path) -> None:
+def test_the_bare_install_says_how_to_get_the_command_line(bare: Path) -> None:
     finished = subprocess.run(
         [str(bare), "-m", "polyrnn"], capture_output=True, text=True, check=False
     )

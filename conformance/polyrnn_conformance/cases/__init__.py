@@ -1,4 +1,4 @@
-"""The conformance table: every row that a backend has to pass, by topic."""
+"""The conformance table, with one module of rows for each topic."""
 
 from polyrnn_conformance.cases import (
     blocks,
@@ -52,7 +52,7 @@ ERROR_CASES: tuple[ErrorCase, ...] = (
     *extremes.ERRORS,
     *boundaries.ERRORS,
 )
-"""Calls that are refused."""
+"""Calls that have to raise an error."""
 
 CHECKS: tuple[Check, ...] = (
     *calling.ROWS,
@@ -69,7 +69,7 @@ CHECKS: tuple[Check, ...] = (
     *contract.ROWS,
     *shapes.ROWS,
 )
-"""What is no single call."""
+"""Tests that are more than one call."""
 
 TABLE: tuple[Row, ...] = (*CASES, *ERROR_CASES, *CHECKS)
 """All rows."""

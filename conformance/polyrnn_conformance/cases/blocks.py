@@ -1,4 +1,4 @@
-"""Rules 7, 10 and 19: walks that end at, before and after the blocks in which backends loop."""
+"""Rules 7, 10 and 19: loops that end before, at and after the block boundaries of a backend."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +13,13 @@ from polyrnn_conformance.steps import Step
 from polyrnn_conformance.subject import Subject
 
 USUAL_SIZES = (16, 32, 128, 256)
-"""Blocks that are tried in every mode that calls each step, whatever a harness names."""
+"""Block sizes that are tested, besides those of the harness, in modes that call each step."""
 
 
 def fading_sum(xp: Any, factor: Any) -> Step:
-    """Add up the inputs, the older the less, so that each order gives other values.
+    """Add up the inputs with decreasing weights, so that the result depends on their order.
 
-    The second state counts what is a number, in every sample of every step, masked or not.
+    The second state, of rank 0, counts the inputs that are not NaN, masked or not.
     """
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
@@ -31,12 +31,12 @@ def fading_sum(xp: Any, factor: Any) -> Step:
 
 
 def lengths_of_time(harness: Harness, mode: str) -> list[int]:
-    """List the lengths of time axes around the blocks of a mode."""
+    """Return numbers of time steps around the block sizes of a mode."""
     sizes = set(harness.block_sizes.get(mode, ()))
     if harness.step_calls(mode) == "each":
         sizes.update(USUAL_SIZES)
         return sorted({time for n in sizes for time in (n - 1, n, n + 1, 2 * n + 1) if time})
-    # What is traced may take seconds for each length.
+    # In a mode that traces the step, each number of time steps may take seconds.
     return sorted({2 * n + 1 for n in sizes})
 
 
@@ -73,7 +73,7 @@ def _walks(**changes: Any) -> Callable[[Subject, str], None]:
 
 
 def _gaps(time: int) -> Any:
-    # Long gaps, too: longer than the smallest block.
+    # Some gaps are longer than the smallest block.
     steps = np.arange(time)
     return np.stack([steps % 3 != 1, (steps % 50 < 9) | (steps % 7 == 100)])
 
@@ -98,19 +98,19 @@ ROWS = (
     ),
     _row(
         "masked-backwards",
-        "Backwards, blocks and the steps in them come in the order of the walk.",
+        "Backwards, blocks and the steps within them are in the order of the loop.",
         masked="mask",
         go_backwards=True,
     ),
     _row(
         "last-only-backwards",
-        "Backwards, the last output alone has the gradients of every block.",
+        "Backwards, with only the last output, gradients flow through every block.",
         go_backwards=True,
         return_all_outputs=False,
     ),
     _row(
         "lengths-last-only",
-        "Lengths reach across blocks where the last output alone is kept.",
+        "Lengths work across blocks, with only the last output.",
         masked="lengths",
         return_all_outputs=False,
         zero_output_for_mask=True,

@@ -25,7 +25,7 @@ def _step_calls(subject: Subject, mode: str, time: int, **changes: Any) -> int:
 
 
 def _counts_steps(**changes: Any) -> Callable[[Subject, str], None]:
-    """Check how often the step of a call is called, at two lengths of time."""
+    """Return a check of the number of calls of the step, at two numbers of time steps."""
 
     def check(subject: Subject, mode: str) -> None:
         how = subject.harness.step_calls(mode)
@@ -56,7 +56,7 @@ ROWS = (
     Check(
         name="step-calls",
         rules=(10,),
-        title="An eager mode calls the step T times; a traced one as often for every T.",
+        title="An eager mode calls the step T times; a traced mode equally often for every T.",
         check=_counts_steps(),
         every_mode=True,
         drift=T_PLUS_ONE,
@@ -64,7 +64,7 @@ ROWS = (
     Check(
         name="step-calls-masked",
         rules=(10, 18),
-        title="A mask adds no call of the step, and reads no value out of a tensor.",
+        title="A mask adds no calls of the step, and no value of a tensor is read.",
         check=_counts_steps(input_length=np.array([1, 2], "int32")),
         every_mode=True,
         drift=T_PLUS_ONE,
@@ -72,7 +72,7 @@ ROWS = (
     Check(
         name="step-calls-last-only",
         rules=(6, 10),
-        title="With return_all_outputs=False the step is called no more often.",
+        title="With return_all_outputs=False the step is called no more often than without.",
         check=_counts_steps(return_all_outputs=False, go_backwards=True),
         every_mode=True,
         drift=T_PLUS_ONE,

@@ -1,4 +1,4 @@
-"""Rules 16, 20 and 21: what chooses the backend, and what belongs to none."""
+"""Rules 16, 20 and 21: the choice of the backend, neutral values and tensors of others."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def _namespace_has_functions(subject: Subject, mode: str) -> None:
 
 
 def _rnn(subject: Subject, mode: str, array: Any, **arguments: Any) -> type:
-    """Give the type of what a call returns that is told nothing but by `arguments`."""
+    """Return the tensor type of the output of a call with the given arguments."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         return x, [states[0] + x]
@@ -99,7 +99,7 @@ def _by_tensors_in_a_node(subject: Subject, mode: str) -> None:
         kinds.append(type(pair))
         return [pair.left, pair.right]
 
-    # Made here, for a compiler need not know how arrays of NumPy are made.
+    # Made outside the function: a compiler may not support making NumPy arrays.
     inputs, state = wave(2, 4, 3), subject.tensor(wave(2, 3))
     with _environment(""):
         results = subject.harness.run(mode, function, [state, state])
@@ -140,29 +140,28 @@ def _exact_name(subject: Subject, mode: str) -> None:
 
 
 def _described(known: registry.Registry) -> list[str]:
-    """Name the backends whose plug-ins can be imported; one that is broken harms no other."""
+    """Return the names of the backends whose plug-ins can be imported."""
     return [status.name for status in statuses(known) if status.state in ("installed", "missing")]
 
 
-def _foreign(subject: Subject) -> tuple[Any, str]:
-    """Make what looks like a tensor of a framework other than that of the subject."""
+def _foreign(subject: Subject) -> Any:
+    """Return an object that looks like a tensor of a framework other than that of the subject."""
     known = registry.installed()
     own = ("numpy", subject.framework, subject.name)
     for other in _described(known):
         kind = type("Tensor", (), {"__module__": known.info(other).modules[0]})
         # Of a module that two plug-ins claim one has the tensors.
         if other not in own and known.framework_of(kind) == other:
-            return kind(), other
+            return kind()
     raise DisagreementError("no other backend is installed whose tensors could be refused")
 
 
 def _foreign_tensor(subject: Subject, mode: str) -> None:
-    tensor, other = _foreign(subject)
+    tensor = _foreign(subject)
     spelled = repr(subject.name) if subject.name else type(subject.backend).__name__
     _assert_refused(
-        f"initial_states[0]['h']: expected a tensor of {subject.called}, which "
-        f"backend={spelled} chose as the backend; got one of {other} "
-        f"({type(tensor).__module__}.Tensor)",
+        f"initial_states[0]['h']: expected a {subject.called} tensor (the backend was chosen by "
+        f"backend={spelled}), got {type(tensor).__module__}.Tensor",
         subject.tensor(wave(2, 4, 3)),
         [{"h": tensor}],
         backend=subject.choice,
@@ -170,12 +169,11 @@ def _foreign_tensor(subject: Subject, mode: str) -> None:
 
 
 def _two_frameworks(subject: Subject, mode: str) -> None:
-    tensor, other = _foreign(subject)
+    tensor = _foreign(subject)
     with _environment(""):
         _assert_refused(
-            f"initial_states[0]: expected a tensor of {subject.called}, which the "
-            f"{subject.called} tensor inputs['a'] chose as the backend; got one of {other} "
-            f"({type(tensor).__module__}.Tensor)",
+            f"initial_states[0]: expected a {subject.called} tensor (the backend was chosen by the "
+            f"{subject.called} tensor inputs['a']), got {type(tensor).__module__}.Tensor",
             {"a": subject.tensor(wave(2, 4, 3))},
             [tensor],
         )
@@ -191,7 +189,7 @@ def _number_as_constant(subject: Subject, mode: str) -> None:
     tensor = subject.tensor(wave(2, 4, 3))
     polyrnn.rnn(step, tensor, [tensor[:, 0, :]], constants=2.5, backend=subject.choice)
     _is_of(subject, type(handed[0]))
-    # Its dtype is the framework's own affair.
+    # Each framework chooses the dtype of a Python number.
     shape = subject.backend.shape(handed[0])
     _assert_equal("shape of the constant", shape, ())
 
@@ -240,7 +238,7 @@ ROWS = (
     Check(
         name="namespace-of-tensors",
         rules=(20,),
-        title="polyrnn.namespace gives the functions of the framework, for traced tensors too.",
+        title="polyrnn.namespace returns the module of the framework, for traced tensors too.",
         check=_namespace_has_functions,
         every_mode=True,
         needs_name=True,
@@ -248,33 +246,33 @@ ROWS = (
     Check(
         name="choice-by-argument",
         rules=(20,),
-        title="The argument chooses before use_backend and the environment.",
+        title="The argument takes precedence over use_backend and the environment variable.",
         check=_by_argument,
     ),
     Check(
         name="choice-by-context",
         rules=(20,),
-        title="use_backend chooses before the environment; the inner one counts.",
+        title="use_backend takes precedence over the environment; the innermost block counts.",
         check=_by_context,
     ),
     Check(
         name="choice-by-environment",
         rules=(20,),
-        title="POLYRNN_BACKEND chooses before the tensors, and is read at the call.",
+        title="POLYRNN_BACKEND takes precedence over the tensors, and is read at each call.",
         check=_by_environment,
         needs_name=True,
     ),
     Check(
         name="choice-by-tensors",
         rules=(20,),
-        title="The tensors choose where nothing else does.",
+        title="The tensors choose if nothing else does.",
         check=_by_tensors,
         needs_name=True,
     ),
     Check(
         name="choice-by-tensors-in-a-node",
         rules=(1, 2, 20),
-        title="Tensors choose in a class that is registered with the framework alone, too.",
+        title="Tensors choose the backend even within a class that only the framework knows.",
         check=_by_tensors_in_a_node,
         every_mode=True,
         needs_name=True,
@@ -282,13 +280,13 @@ ROWS = (
     Check(
         name="choice-by-default",
         rules=(20,),
-        title="NumPy arrays alone run on numpy.",
+        title="A call with only NumPy arrays runs on numpy.",
         check=_by_default,
     ),
     Check(
         name="refuses-unknown-name",
         rules=(21,),
-        title="An unknown name is refused with the nearest and all that there are.",
+        title="The error for an unknown name suggests the closest name and lists all.",
         check=_unknown_name,
         needs_name=True,
     ),
@@ -308,13 +306,13 @@ ROWS = (
     Check(
         name="refuses-foreign-tensor",
         rules=(16,),
-        title="A tensor of another framework is refused, by its path, with what chose.",
+        title="The error for a tensor of another framework names its path and what chose.",
         check=_foreign_tensor,
     ),
     Check(
         name="refuses-two-frameworks",
         rules=(16, 20),
-        title="Tensors of two frameworks are refused, with the paths of both.",
+        title="The error for tensors of two frameworks names the paths of both.",
         check=_two_frameworks,
         needs_name=True,
         needs_own_tensors=True,

@@ -1,6 +1,7 @@
-"""Rules 11, 14 and 15: what the methods of a backend do with values at the ends of dtypes.
+"""Rules 11, 14 and 15: methods of a backend, called directly with extreme values of dtypes.
 
-The front end widens what it knows, so that a call may never show what a method does there.
+A call of `polyrnn.rnn` may not show how a method treats these values, because the front end
+converts some of them to wider dtypes first.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from polyrnn_conformance.rows import Check
 from polyrnn_conformance.subject import Subject
 
 INTEGERS = {"int8": 127, "uint8": 255, "int32": 2**31 - 1, "int64": 2**63 - 1}
-"""The greatest values of dtypes of integers."""
+"""The largest value of each integer dtype."""
 
 TRUE: dict[str, list[Any]] = {
     "bool": [True],
@@ -29,11 +30,11 @@ TRUE: dict[str, list[Any]] = {
     "complex64": [1j, -0.5j, 1e-37j, 1.0, complex(0, np.nan)],
     "complex128": [1j, 1e-300j, 1.0, complex(0, np.inf)],
 }
-"""What is not zero, of each dtype; the smallest that a device need not make zero of."""
+"""Values of each dtype that are not zero, down to the smallest that no device flushes to zero."""
 
 
 class _Asked(NamedTuple):
-    """A call of a method, and what it has to return."""
+    """A call of a method, and its expected results."""
 
     what: str
     method: Callable[..., Any]
@@ -42,7 +43,7 @@ class _Asked(NamedTuple):
 
 
 def _compare(subject: Subject, mode: str, asked: Sequence[_Asked]) -> None:
-    """Ask everything in one function, for a compiler takes long for each."""
+    """Check all calls in one function, because compiling each by itself is slow."""
     tensors = [subject.tensor(array) for one in asked for array in one.arrays]
 
     def function(*given: Any) -> list[Any]:
@@ -138,9 +139,13 @@ def _row(name: str, title: str, check: Callable[[Subject, str], None]) -> Check:
 
 
 ROWS = (
-    _row("nonzero", "What is not zero counts as true, of every dtype.", _nonzero),
-    _row("length-mask", "Steps and lengths are compared whatever their dtypes.", _length_mask),
-    _row("take-first", "The first step that counts is found however late it is.", _take_first),
-    _row("select", "NaN and infinity reach nothing that does not select them.", _select),
-    _row("forward-fill", "Gaps are filled forward across every block.", _forward_fill),
+    _row("nonzero", "A value that is not zero is true, in every dtype.", _nonzero),
+    _row(
+        "length-mask",
+        "Lengths of every dtype are compared correctly with time steps.",
+        _length_mask,
+    ),
+    _row("take-first", "The first valid step is found however late it is.", _take_first),
+    _row("select", "NaN and infinity do not affect elements that do not select them.", _select),
+    _row("forward-fill", "Gaps of every length are filled forward.", _forward_fill),
 )

@@ -1,4 +1,4 @@
-"""Rule 17: where there are several devices, everything follows the inputs."""
+"""Rule 17: with several devices, everything is computed on the device of the inputs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,7 +19,7 @@ LENGTHS = np.array([3, 2], "int32")
 
 
 def scaled_sum(xp: Any) -> Step:
-    """Add up the inputs times the constant, beside a counter."""
+    """Add up the inputs times the constant, and count the steps."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, count, scale = states
@@ -40,11 +40,11 @@ ON_DEVICE = ("inputs", "initial_states", "constants")
 
 
 def _follows(call: Call, placed: tuple[str, ...]) -> Callable[[Subject, str], None]:
-    """Return a check that results are on the device of what is placed there.
+    """Return a check that results are on the device of the placed arguments.
 
     Args:
-        call: The call; what of it is not placed is on the default device, or on the host.
-        placed: The arguments on the device.
+        call: The call; its other arguments are on the default device or on the host.
+        placed: The arguments that are put on a device.
     """
 
     def check(subject: Subject, mode: str) -> None:
@@ -109,20 +109,23 @@ _FLAGS: dict[str, dict[str, Any]] = {
 _MASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "mask-tensor": ("A mask on another device follows the inputs.", {"mask": MASK}),
     "mask-numpy": ("A mask on the host follows the inputs.", {"mask": Host(MASK)}),
-    "mask-list": ("A list for a mask follows the inputs.", {"mask": Host(MASK.tolist())}),
+    "mask-list": ("A mask in a list follows the inputs.", {"mask": Host(MASK.tolist())}),
     "lengths-tensor": (
         "Lengths on another device follow the inputs.",
         {"input_length": LENGTHS},
     ),
     "lengths-numpy": ("Lengths on the host follow the inputs.", {"input_length": Host(LENGTHS)}),
-    "length": ("One length for all samples makes a mask on their device.", {"input_length": 2}),
+    "length": (
+        "One length for all samples makes a mask on the device of the inputs.",
+        {"input_length": 2},
+    ),
 }
 
 ROWS = (
     Check(
         name="devices-of-what-is-converted",
         rules=(16, 17),
-        title="What is converted is on the device of the tensor that it is to be like.",
+        title="A converted value is on the device of the tensor that it is converted like.",
         check=_converts,
         needs_own_tensors=True,
         needs_devices=True,
@@ -135,20 +138,20 @@ ROWS = (
     ),
     _row(
         "numpy-inputs",
-        "NumPy inputs go to the device of the states.",
+        "NumPy inputs are moved to the device of the states.",
         ("initial_states", "constants"),
         inputs=_hosted(PLAIN.inputs),
     ),
     _row(
         "numpy-inputs-and-states",
-        "NumPy inputs and states go to the device of the constants.",
+        "NumPy inputs and states are moved to the device of the constants.",
         ("constants",),
         inputs=_hosted(PLAIN.inputs),
         initial_states=_hosted(PLAIN.initial_states),
     ),
     _row(
         "numpy-first-input",
-        "A NumPy input goes to the device of the others.",
+        "A NumPy input is moved to the device of the other inputs.",
         ("inputs", "constants"),
         inputs=[_hosted(PLAIN.inputs), PLAIN.inputs],
         step=lambda xp: lambda x, states: scaled_sum(xp)(x[0] * x[1], states),
@@ -156,14 +159,14 @@ ROWS = (
     ),
     _row(
         "numpy-states",
-        "NumPy states go to the device of the inputs.",
+        "NumPy states are moved to the device of the inputs.",
         ("inputs", "constants"),
         initial_states=_hosted(PLAIN.initial_states),
         mask=MASK,
     ),
     _row(
         "numpy-constants",
-        "NumPy constants go to the device of the inputs.",
+        "NumPy constants are moved to the device of the inputs.",
         ("inputs", "initial_states"),
         constants=_hosted(PLAIN.constants),
         input_length=LENGTHS,

@@ -1,4 +1,4 @@
-"""Rules 16 to 19: dtypes, neutral values, what is differentiated."""
+"""Rules 16 to 19: dtypes, neutral values, and gradients."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ MASK = np.array([[True, False, True], [False, True, False]])
 
 
 def parity(xp: Any) -> Step:
-    """Put out whether an odd number of inputs was true so far."""
+    """Return whether the number of true inputs so far is odd."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         odd = states[0] ^ x
@@ -37,7 +37,7 @@ def bilinear(xp: Any, kernel: Any) -> Step:
 
 
 def embedded(xp: Any, table: Any) -> Step:
-    """Use integers to choose between floats, as an embedding does."""
+    """Select floats by integer inputs, like an embedding."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + xp.where(x > 1, table[0, ...], table[1, ...])
@@ -47,7 +47,7 @@ def embedded(xp: Any, table: Any) -> Step:
 
 
 def counted(xp: Any) -> Step:
-    """Count steps in an integer beside a float."""
+    """Count steps in an integer state, besides a float state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, count, one = states
@@ -57,7 +57,7 @@ def counted(xp: Any) -> Step:
 
 
 def dense_and_counted(xp: Any, kernel: Any) -> Step:
-    """Count steps in an integer beside a recurrent layer, and put both out."""
+    """Count steps in an integer state, besides a recurrent layer, and output both."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         h, count, one = states
@@ -68,7 +68,7 @@ def dense_and_counted(xp: Any, kernel: Any) -> Step:
 
 
 def _foreign(array: np.ndarray[Any, Any]) -> Host:
-    """Give an array as another machine would have written it, with its bytes in other order."""
+    """Return an array in the other byte order."""
     return Host(array.astype(array.dtype.newbyteorder("S")))
 
 
@@ -154,7 +154,7 @@ ROWS = (
     Case(
         name="dtype-mixed",
         rules=(12, 17),
-        title="Integer and floating-point states keep each its dtype, masked too.",
+        title="Integer and floating-point states each keep their dtype, masked too.",
         call=Call(
             step=counted,
             inputs=wave(2, 3, 2),
@@ -166,7 +166,7 @@ ROWS = (
     Case(
         name="dtype-integer-inputs",
         rules=(14, 17),
-        title="Integer inputs walk beside floating-point states.",
+        title="Inputs may be integers while states are floats.",
         call=Call(
             step=embedded,
             weights=(wave(2, 2),),
@@ -179,7 +179,7 @@ ROWS = (
     Case(
         name="dtype-float32-weights-of-float64-mask",
         rules=(11, 17),
-        title="A mask of a wider dtype widens nothing.",
+        title="A mask of a wider dtype does not change other dtypes.",
         call=Call(
             step=count_and_echo,
             inputs=wave(2, 3, 2),
@@ -201,7 +201,7 @@ ROWS = (
     Case(
         name="neutral-numpy-states",
         rules=(16,),
-        title="NumPy arrays as states stand beside tensors as inputs.",
+        title="States may be NumPy arrays while inputs are tensors.",
         call=Call(
             step=dense,
             weights=(wave(2, 2), wave(2, 2, phase=1)),
@@ -212,7 +212,7 @@ ROWS = (
     Case(
         name="neutral-lists",
         rules=(16,),
-        title="Nested lists of numbers are tensors written out.",
+        title="Nested lists of numbers become tensors.",
         call=Call(
             step=running_sum,
             inputs=Host([[[0.5], [1.5]], [[2.5], [3.5]]]),
@@ -231,14 +231,14 @@ ROWS = (
                 constants=[_foreign(digits(2, 2, dtype=dtype))],
                 mask=_foreign(digits(2, 3, dtype=dtype)),
             ),
-            every_mode=False,  # torch.compile itself cannot take such an array
+            every_mode=False,  # torch.compile does not support such arrays
         )
         for dtype in ("int32", "float32", "complex64")
     ),
     Case(
         name="neutral-byte-order-lengths",
         rules=(15, 16),
-        title="Lengths of a foreign byte order are the same lengths.",
+        title="Lengths may have a non-native byte order.",
         call=Call(
             step=count_and_echo,
             inputs=wave(2, 3, 2),
@@ -250,7 +250,7 @@ ROWS = (
     Case(
         name="gradients-beside-integers",
         rules=(12, 19),
-        title="Gradients flow past an integer state that is carried beside the others.",
+        title="Gradients flow through other states beside an integer state.",
         call=Call(
             step=dense_and_counted,
             weights=(wave(3, 2),),
@@ -264,7 +264,7 @@ ROWS = (
     Case(
         name="gradients-of-every-argument",
         rules=(19,),
-        title="Gradients flow to inputs, states, constants and what the step closes over.",
+        title="Inputs, states, constants and what the step closes over have gradients.",
         call=Call(
             step=bilinear,
             weights=(wave(3, 2),),
@@ -277,7 +277,7 @@ ROWS = (
     Case(
         name="gradients-of-every-argument-masked",
         rules=(14, 19),
-        title="Gradients flow to every argument through the steps that count.",
+        title="With a mask every argument has gradients, through the valid steps only.",
         call=Call(
             step=bilinear,
             weights=(wave(3, 2),),

@@ -1,4 +1,4 @@
-"""Rules 1, 12, 13 and 17: tensors without elements are tensors."""
+"""Rules 1, 12, 13 and 17: inputs with zero features."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MASK = np.array([[1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], bool)
 
 
 def beside(xp: Any) -> Step:
-    """Sum up one input, and hand another one through."""
+    """Add up one input, and return the other unchanged."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x["full"]
@@ -39,34 +39,34 @@ ROWS = (
     Case(
         name="no-features",
         rules=(1, 17),
-        title="Inputs may have no features at all.",
+        title="Inputs may have zero features.",
         call=Call(**_featureless(0)),
         gradients=True,
     ),
     Case(
         name="no-features-masked",
         rules=(1, 12, 14),
-        title="A mask holds what has no features as it holds anything else.",
+        title="A mask works with inputs of zero features.",
         call=Call(**_featureless(0), mask=MASK),
         gradients=True,
     ),
     Case(
         name="no-features-masked-backwards",
         rules=(1, 7, 12),
-        title="So it does when the walk goes backwards, with the last output only.",
+        title="A mask works with zero features backwards, with only the last output.",
         call=Call(**_featureless(2, 0), mask=MASK, go_backwards=True, return_all_outputs=False),
     ),
     Case(
         name="no-features-in-one-leaf",
         rules=(1, 12, 14),
-        title="A leaf without features stands beside one with some, and both are masked.",
+        title="One leaf of masked inputs may have zero features, and another some.",
         call=Call(**_BESIDE, mask=MASK),
         gradients=True,
     ),
     Case(
         name="no-features-lengths",
         rules=(1, 15),
-        title="Lengths count for inputs without features.",
+        title="Lengths work with inputs of zero features.",
         call=Call(**_BESIDE, input_length=np.array([2, 4, 1], "int32")),
     ),
 )

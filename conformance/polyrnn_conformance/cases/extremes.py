@@ -1,4 +1,4 @@
-"""Rules 11, 14, 15 and 17: dtypes at their ends."""
+"""Rules 11, 14, 15 and 17: extreme values of dtypes."""
 
 from typing import Any
 
@@ -73,16 +73,16 @@ ROWS = (
     _lengths("uint8", 258, [255, 130]),
     _lengths("int32", 5, [5, 0]),
     _lengths("int64", 5, [5, 2]),
-    _mask("imaginary", "An imaginary number is not zero.", 1j, "complex64"),
-    _mask("imaginary-wide", "An imaginary number is not zero.", -2j, "complex128"),
-    _mask("nan", "What is no number is not zero.", np.nan, "float32"),
-    _mask("infinite", "Infinity is not zero.", -np.inf, "float32"),
-    _mask("fraction", "Less than one is not zero.", 0.25, "float32"),
-    _mask("negative", "Less than zero is not zero.", -1, "int8"),
-    _mask("small", "What is next to zero is not zero.", 1e-37, "float32"),
-    _mask("small-half", "What is next to zero is not zero.", 1e-4, "float16"),
-    _mask("last-bits", "A multiple of 256 is not zero.", 256, "int32"),
-    _mask("high-bits", "What 32 bits do not hold is not zero.", 2**33, "int64"),
+    _mask("imaginary", "An imaginary number in a mask is true.", 1j, "complex64"),
+    _mask("imaginary-wide", "An imaginary number in a mask is true.", -2j, "complex128"),
+    _mask("nan", "NaN in a mask is true.", np.nan, "float32"),
+    _mask("infinite", "Infinity in a mask is true.", -np.inf, "float32"),
+    _mask("fraction", "A fraction in a mask is true.", 0.25, "float32"),
+    _mask("negative", "A negative number in a mask is true.", -1, "int8"),
+    _mask("small", "The smallest numbers in a mask are true.", 1e-37, "float32"),
+    _mask("small-half", "The smallest numbers in a mask are true.", 1e-4, "float16"),
+    _mask("last-bits", "A multiple of 256 in a mask is true.", 256, "int32"),
+    _mask("high-bits", "A number in a mask that exceeds 32 bits is true.", 2**33, "int64"),
     *map(_all_masked, ("float16", "bfloat16", "float32", "float64", "complex64")),
     _all_masked("bfloat16", go_backwards=True),
     _all_masked("complex64", unroll=True),
@@ -93,7 +93,7 @@ def _refuses_true(name: str, lengths: Any) -> ErrorCase:
     return ErrorCase(
         name=f"refuses-lengths-{name}",
         rules=(15,),
-        title="True is no length, not even where there is one time step.",
+        title="True is not a length, even if there is only one time step.",
         error=ValueError,
         text=f"input_length: expected integers, got {'bool' if lengths is True else 'dtype bool'}",
         call=Call(
@@ -126,7 +126,7 @@ def _beyond_32_bits(dtype: str, lengths: list[int]) -> Check:
         try:
             result = subject.run(given, mode)
         except ValueError as error:
-            # Lengths that the host holds are checked.
+            # Lengths on the host are checked.
             if "expected 0 to 4, got " not in str(error):
                 raise DisagreementError(f"{lengths}: {error}") from error
             return
@@ -135,14 +135,14 @@ def _beyond_32_bits(dtype: str, lengths: list[int]) -> Check:
     return Check(
         name=f"lengths-beyond-32-bits{'-negative' * (min(lengths) < 0)}",
         rules=(15, 17),
-        title="Lengths that 32 bits do not hold are not narrowed to some that they do.",
+        title="Lengths that exceed 32 bits do not wrap around.",
         check=check,
         every_mode=True,
     )
 
 
 def _named_by_who_said_it(subject: Subject, mode: str) -> None:
-    """Give three leaves of which the second says the batch where the first leaves it open."""
+    """Check that the error names the first leaf whose batch size is known."""
     call = Call(
         step=_first_leaf,
         inputs=[wave(2, 4, 3), Host(wave(2, 4, 3)), Host(wave(3, 4, 3))],
@@ -169,7 +169,7 @@ CHECKS = (
     Check(
         name="sizes-name-the-leaf-that-said-them",
         rules=(1, 18),
-        title="The error names the leaf that said the size.",
+        title="The error names the leaf whose size was expected.",
         check=_named_by_who_said_it,
         every_mode=True,
     ),

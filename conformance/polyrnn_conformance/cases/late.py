@@ -1,4 +1,4 @@
-"""Rules 5 and 10: steps that behave for a while."""
+"""Rules 5 and 10: steps that return a wrong result after several correct ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,10 +19,10 @@ from polyrnn_conformance.subject import Subject
 from polyrnn_conformance.trees import Pair, map_leaves
 
 PLACES = ((7, 9), (17, 19), (258, 260))
-"""At which call of a step it misbehaves, and of how many."""
+"""The number of the call with the wrong result, and the number of time steps."""
 
 Wrong = Callable[[Any, Any, Any], tuple[Any, Any]]
-"""Takes the input, the right output and the other dtype; returns what a step does."""
+"""``(input, correct output, another dtype) -> (output, new states)``, with a wrong result."""
 
 
 def _late(at: int, wrong: Wrong) -> StepMaker:
@@ -110,11 +110,11 @@ FAULTS: dict[str, tuple[str, Wrong]] = {
 
 
 def _right_or_refused(call: Call, text: str) -> Callable[[Subject, str], None]:
-    """Return a check that a call is right, or refused in some words where there are any."""
+    """Return a check that a call gives the right result, or an error with the given text."""
 
     def check(subject: Subject, mode: str) -> None:
         if subject.harness.step_calls(mode) != "each":
-            return  # A trace that keeps a tensor for a later one is an error of its own.
+            return  # using a tensor of one trace in a later trace is an error of the framework
         try:
             result = subject.run(call, mode)
         except ValueError as error:
@@ -131,7 +131,7 @@ def _right_or_refused(call: Call, text: str) -> Callable[[Subject, str], None]:
 
 
 def _one_buffer(xp: Any) -> Step:
-    """Put out the same tensor each time, where the framework lets it be written into."""
+    """Return the same tensor each time, overwritten if the framework has mutable tensors."""
     buffers: list[Any] = []
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
@@ -183,7 +183,7 @@ def _buffer_rows() -> list[Check]:
         for name, title, step, text in (
             (
                 "output-buffer",
-                "A step that puts out one buffer each time gets the right result or an error.",
+                "A step that returns the same buffer each time gets the right result or an error.",
                 _one_buffer,
                 "step_function wrote into an output that it had returned before",
             ),
@@ -198,7 +198,7 @@ def _buffer_rows() -> list[Check]:
 
 
 def _emptying(xp: Any) -> Step:
-    """Empty the containers that the step was given, once they are read."""
+    """Empty the containers that the step is given, after reading them."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         first, second, scale = (_first(entry) for entry in [*states, 1.0][:3])
@@ -225,7 +225,7 @@ def _first(tree: Any) -> Any:
 
 
 def _holding(like: Any, tensor: Any) -> Any:
-    """Return a tensor in the containers that another one is in."""
+    """Return a tensor in the same containers as another."""
     return map_leaves(lambda _: tensor, like)
 
 
@@ -257,7 +257,7 @@ def _emptying_rows() -> list[Check]:
         Check(
             name=f"containers-emptied{name_x}{name_s}{name_k}{name_m}",
             rules=(3, 10),
-            title="The containers that a step is given are its own: it may empty them.",
+            title="A step may empty the containers that it is given.",
             check=_empties(given, held, fixed, mask=masked),
         )
         for name_x, given in inputs.items()
@@ -272,7 +272,7 @@ ROWS = (
         Check(
             name=f"late-{name}{way}",
             rules=(5,),
-            title="What a step returns is held to at every step, not at the first ones alone.",
+            title="The results of a step are checked at every step, not only at the first steps.",
             check=_refuses(text, wrong, **changes),
         )
         for name, (text, wrong) in FAULTS.items()

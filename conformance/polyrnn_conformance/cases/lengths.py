@@ -1,4 +1,4 @@
-"""Rules 11, 15 and 16: masks and lengths that the host holds, in all the forms they may have."""
+"""Rules 11, 15 and 16: masks and lengths as NumPy arrays, lists, tuples and numbers."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ X, S = wave(3, 4, 2), wave(3, 2, phase=1)
 MASK = np.array(
     [[True, True, False, False], [False, True, False, True], [False, False, False, False]]
 )
-NARROWS = "JAX makes float32 of float64 and int32 of int64, unless it is told otherwise."
+NARROWS = "JAX converts float64 to float32 and int64 to int32 by default."
 
 
 def _case(name: str, rules: tuple[int, ...], title: str, drift: str = "", **changes: Any) -> Case:
@@ -40,11 +40,11 @@ ROWS = (
     _lengths("tuple", "Lengths may be a tuple.", (2, 4, 0)),
     _lengths(
         "list-of-numpy-integers",
-        "A list of lengths may hold integers of NumPy.",
+        "A list of lengths may contain NumPy integers.",
         [np.int64(2), np.int64(4), np.int64(0)],
     ),
-    _lengths("int8", "Lengths may be of the smallest integers.", np.array([2, 4, 0], "int8")),
-    _lengths("uint64", "Lengths may be of the largest integers.", np.array([2, 4, 0], "uint64")),
+    _lengths("int8", "Lengths may be int8.", np.array([2, 4, 0], "int8")),
+    _lengths("uint64", "Lengths may be uint64.", np.array([2, 4, 0], "uint64")),
     _mask("tuple", "A mask may be a tuple of tuples.", tuple(map(tuple, MASK.tolist()))),
     _mask("list-of-arrays", "A mask may be a list of NumPy arrays.", list(MASK)),
     _mask(
@@ -54,29 +54,34 @@ ROWS = (
     ),
     _mask(
         "list-of-tiny-numbers",
-        "What is not zero counts, however near to zero it is.",
+        "A number in a mask is true however close to zero it is.",
         _masked_by(1e-300).tolist(),
         NARROWS,
     ),
     _mask(
         "list-of-large-integers",
-        "What is not zero counts, even where its last bits are.",
+        "A large integer in a mask is true even if its low bits are zero.",
         _masked_by(2**32).tolist(),
         NARROWS,
     ),
     _mask(
         "list-of-complex",
-        "An imaginary number is not zero.",
+        "An imaginary number in a mask is true.",
         _masked_by(1j).tolist(),
     ),
-    _mask("numpy-tiny", "What is not zero in a NumPy array counts.", _masked_by(1e-300), NARROWS),
+    _mask(
+        "numpy-tiny",
+        "A number in a NumPy mask is true however close to zero it is.",
+        _masked_by(1e-300),
+        NARROWS,
+    ),
     _mask(
         "numpy-large-integers",
-        "What is not zero in a NumPy array counts, even where its last bits are.",
+        "A large integer in a NumPy mask is true even if its low bits are zero.",
         _masked_by(2**32),
         NARROWS,
     ),
-    _mask("numpy-complex", "An imaginary number in a NumPy array is not zero.", _masked_by(1j)),
+    _mask("numpy-complex", "An imaginary number in a NumPy mask is true.", _masked_by(1j)),
 )
 
 
@@ -120,7 +125,7 @@ def _refused_lengths(
 
 ERRORS = (
     _refused_lengths(
-        "tuple-too-long", "A tuple is checked.", "[1]: expected 0 to 4, got 9", (1, 9)
+        "tuple-too-long", "Lengths in a tuple are checked.", "[1]: expected 0 to 4, got 9", (1, 9)
     ),
     _refused_lengths(
         "tuple-negative",
@@ -130,46 +135,46 @@ ERRORS = (
     ),
     _refused_lengths(
         "list-of-numpy-integers-too-long",
-        "Integers of NumPy in a list are checked.",
+        "NumPy integers in a list of lengths are checked.",
         "[1]: expected 0 to 4, got 9",
         [np.int64(1), np.int64(9)],
         by_values=True,
     ),
     _refused_lengths(
         "beyond-every-dtype",
-        "A length that no dtype holds is too long as any other is.",
+        "A length that exceeds every dtype is too long like any other.",
         f"[1]: expected 0 to 4, got {2**70}",
         [-0, 2**70],
     ),
     _refused_lengths(
         "uint64-too-long",
-        "The largest integer is no length, and none that is negative.",
+        "The largest uint64 is too long, and is not taken for a negative number.",
         f"[1]: expected 0 to 4, got {2**64 - 1}",
         np.array([1, 2**64 - 1], "uint64"),
         by_values=True,
     ),
     _refused_lengths(
         "int8-negative",
-        "No length of the smallest integers is negative.",
+        "A length of int8 is not negative.",
         "[1]: expected 0 to 4, got -1",
         np.array([1, -1], "int8"),
         by_values=True,
     ),
     _refused_lengths(
         "bool-in-list",
-        "True is no length beside integers either.",
+        "True is not a length in a list of integers.",
         ": expected integers, got dtype bool",
         [1, True],
     ),
     _refused_lengths(
         "tuple-of-floats",
-        "A tuple of lengths holds integers.",
+        "A tuple of lengths contains integers only.",
         ": expected integers, got dtype float64",
         (1, 2.0),
     ),
     _refused_lengths(
         "nested-list",
-        "A list of lengths has no lists in it.",
+        "A list of lengths does not contain lists.",
         ": expected an integer or shape (2,), got shape (2, 1)",
         [[1], [2]],
     ),
@@ -181,14 +186,14 @@ ERRORS = (
     ),
     _refused_lengths(
         "empty-float-array",
-        "An empty array of floats holds no integers.",
+        "An empty array of lengths has an integer dtype, too.",
         ": expected integers, got dtype float64",
         np.asarray([]),
     ),
     _refused(
         "mask-of-objects",
         (11,),
-        "A mask holds no objects.",
+        "A mask does not contain objects.",
         "mask: expected bool or numbers, got dtype object; pass numbers, such as "
         "x.astype('float32')",
         mask=Host(np.ones((2, 4), object)),
@@ -218,7 +223,7 @@ CHECKS = (
     Check(
         name="lengths-of-no-samples",
         rules=(15, 16),
-        title="An empty list has a length for each of no samples.",
+        title="An empty list of lengths fits a batch of size zero.",
         check=_of_no_samples,
         every_mode=True,
     ),

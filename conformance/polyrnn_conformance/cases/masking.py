@@ -1,4 +1,4 @@
-"""Rules 11 to 13 and 15: masks, lengths, and what is held."""
+"""Rules 11 to 13 and 15: masks, lengths, and the states and outputs of masked steps."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ LENGTHS = np.array([2, 4, 0], dtype="int32")
 
 
 def rank_changes(xp: Any) -> Step:
-    """Keep states of ranks 1 and 3, put out a leaf of rank 4."""
+    """Use states of ranks 1 and 3, and return an output of rank 4."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         flat, deep = states
@@ -32,7 +32,7 @@ def rank_changes(xp: Any) -> Step:
 
 
 def counter(xp: Any, one: Any, half: Any) -> Step:
-    """Count the steps in a state of rank 0, and weigh the input by a second one that decays."""
+    """Count the steps in a state of rank 0, and weight the input by another, which decays."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, count, decay = states
@@ -55,7 +55,7 @@ def _masked(name: str, rules: tuple[int, ...], title: str, **changes: Any) -> Ca
     return Case(name=name, rules=rules, title=title, call=Call(**arguments), **row)
 
 
-HOLDS_STATE = "Keras 3 on numpy and jax puts out states[0] where masked."
+HOLDS_STATE = "In Keras 3 on numpy and jax the output of a masked step is states[0]."
 
 ROWS = (
     _masked("mask-bool", (11, 18), "A mask is boolean, of shape (batch, time).", mask=MASK),
@@ -99,7 +99,7 @@ ROWS = (
     _masked(
         "mask-of-one-sample",
         (11,),
-        "A mask of as many samples as time steps is read by batch, then time.",
+        "A square mask is (batch, time).",
         inputs=wave(2, 2, 2),
         initial_states=[wave(2, 2)],
         mask=np.array([[True, True], [True, False]]),
@@ -107,7 +107,7 @@ ROWS = (
     _masked(
         "masked-output-repeats",
         (12,),
-        "A masked step puts out the previous output, which need not be the first state.",
+        "The output of a masked step is the previous output, which may differ from the state.",
         mask=MASK,
         gradients=True,
         drift=HOLDS_STATE,
@@ -115,7 +115,7 @@ ROWS = (
     _masked(
         "masked-output-repeats-unrolled",
         (9, 12),
-        "Unrolled, a masked step puts out the previous output.",
+        "Unrolled, the output of a masked step is the previous output.",
         mask=MASK,
         unroll=True,
         gradients=True,
@@ -124,7 +124,7 @@ ROWS = (
     _masked(
         "masked-output-repeats-long",
         (12,),
-        "However long ago the last valid step was, its output is repeated.",
+        "The last valid output is repeated over any number of masked steps.",
         inputs=wave(3, 40, 2),
         mask=LONG_MASK,
         go_backwards=True,
@@ -132,14 +132,14 @@ ROWS = (
     _masked(
         "masked-output-starts-at-zeros",
         (12,),
-        "Before its first valid step a sample puts out zeros, not the initial state.",
+        "Before the first valid step of a sample its output is zero, not the initial state.",
         step=running_sum,
         mask=MASK,
     ),
     _masked(
         "masked-output-last-only",
         (6, 12),
-        "With return_all_outputs=False the last output is held, too.",
+        "With return_all_outputs=False a masked last step repeats the previous output.",
         mask=MASK,
         return_all_outputs=False,
         drift="tf_keras fails at a mask with return_all_outputs=False; Keras 3 keeps all outputs.",
@@ -147,7 +147,7 @@ ROWS = (
     _masked(
         "masked-states-stay",
         (12,),
-        "All states stay at a masked step.",
+        "All states stay unchanged at a masked step.",
         step=two_states,
         weights=WEIGHTS,
         initial_states=[S, S + 1],
@@ -157,7 +157,7 @@ ROWS = (
     _masked(
         "masked-infinite",
         (12,),
-        "States and outputs that are infinite stay so at a masked step.",
+        "Infinite states and outputs stay infinite at a masked step.",
         inputs=np.where(np.arange(24).reshape(3, 4, 2) < 10, np.inf, X).astype("float32"),
         mask=MASK,
     ),
@@ -182,7 +182,7 @@ ROWS = (
     _masked(
         "masked-counter-by-lengths",
         (6, 13, 15),
-        "With lengths and the last output alone, a state of rank 0 advances at every step.",
+        "With lengths and only the last output, a state of rank 0 advances at every step.",
         input_length=LENGTHS,
         return_all_outputs=False,
         gradients=True,
@@ -191,7 +191,7 @@ ROWS = (
     _masked(
         "masked-outputs-nested",
         (4, 12),
-        "Every leaf of a nest of outputs is held.",
+        "Every leaf of a nest of outputs repeats at masked steps.",
         step=nested_outputs,
         mask=MASK,
         drift="tf_keras and Keras 3 fail at nested outputs that are masked.",
@@ -199,7 +199,7 @@ ROWS = (
     _masked(
         "masked-outputs-nested-unrolled-last-only",
         (4, 6, 9, 12),
-        "Every leaf of a nest of outputs is held, unrolled and last output alone too.",
+        "Every leaf of a nest of outputs repeats, unrolled and with only the last output too.",
         step=nested_outputs,
         mask=MASK,
         unroll=True,
@@ -209,7 +209,7 @@ ROWS = (
     _masked(
         "masked-every-rank",
         (12,),
-        "States of rank 1 and 3 stay, and an output of rank 4 is held.",
+        "At masked steps states of rank 1 and 3 stay, and an output of rank 4 repeats.",
         step=rank_changes,
         initial_states=[wave(3), wave(3, 2, 2)],
         mask=MASK,
@@ -219,7 +219,7 @@ ROWS = (
     _masked(
         "masked-every-rank-unrolled",
         (9, 12),
-        "Unrolled, states and outputs of every rank are held.",
+        "Unrolled, states of every rank stay and outputs of every rank repeat at masked steps.",
         step=rank_changes,
         initial_states=[wave(3), wave(3, 2, 2)],
         mask=MASK,
@@ -230,7 +230,7 @@ ROWS = (
     _masked(
         "zero-output",
         (12,),
-        "With zero_output_for_mask a masked step puts out zeros, the last one too.",
+        "With zero_output_for_mask the output of a masked step is zero, the last output too.",
         mask=MASK,
         zero_output_for_mask=True,
         gradients=True,
@@ -238,7 +238,7 @@ ROWS = (
     _masked(
         "zero-output-unrolled",
         (9, 12),
-        "Unrolled, zero_output_for_mask puts out zeros.",
+        "Unrolled, zero_output_for_mask zeroes the outputs of masked steps.",
         mask=MASK,
         zero_output_for_mask=True,
         unroll=True,
@@ -247,7 +247,7 @@ ROWS = (
     _masked(
         "zero-output-last-only",
         (6, 12),
-        "With return_all_outputs=False a masked last step puts out zeros.",
+        "With return_all_outputs=False the output of a masked last step is zero.",
         mask=MASK,
         zero_output_for_mask=True,
         return_all_outputs=False,
@@ -255,7 +255,7 @@ ROWS = (
     _masked(
         "zero-output-nested",
         (4, 12),
-        "Every leaf of a nest of outputs is zeroed, backwards too.",
+        "Every leaf of a nest of outputs is zero at masked steps, backwards too.",
         step=nested_outputs,
         mask=MASK,
         zero_output_for_mask=True,
@@ -270,15 +270,15 @@ ROWS = (
     _masked(
         "lengths-tensor",
         (15, 18),
-        "Lengths mean the mask time < length; a length of 0 masks the sample throughout.",
+        "Lengths mean the mask time < length; a length of 0 masks all steps of the sample.",
         input_length=LENGTHS,
         gradients=True,
-        drift="Keras 3 on numpy and jax ignores input_length, elsewhere it fails at tensors.",
+        drift="Keras 3 on numpy and jax ignores input_length; elsewhere it fails for tensors.",
     ),
     _masked(
         "lengths-unrolled",
         (9, 15),
-        "Lengths count unrolled, too.",
+        "Lengths work unrolled, too.",
         input_length=LENGTHS,
         unroll=True,
         drift="tf_keras ignores lengths when unrolled.",
@@ -309,7 +309,7 @@ ROWS = (
     Case(
         name="lengths-int8-of-many-steps",
         rules=(15,),
-        title="Lengths may have a dtype that does not hold the number of time steps.",
+        title="Lengths may have a dtype that cannot represent the number of time steps.",
         call=Call(
             step=running_sum,
             inputs=wave(2, 300, 1),
@@ -330,7 +330,7 @@ ROWS = (
     _masked(
         "lengths-integer-of-all-time",
         (15,),
-        "An integer that is the number of time steps masks nothing.",
+        "An integer equal to the number of time steps masks nothing.",
         input_length=4,
     ),
     _masked(
@@ -358,7 +358,7 @@ ROWS = (
     _masked(
         "lengths-dense",
         (15, 19),
-        "Gradients flow through the steps that lengths leave.",
+        "Gradients flow through the steps that lengths do not mask.",
         step=dense,
         weights=WEIGHTS,
         input_length=LENGTHS,

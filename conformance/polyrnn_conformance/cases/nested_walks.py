@@ -1,4 +1,4 @@
-"""Rules 3, 9 and 12: a step that walks itself, two and three loops deep."""
+"""Rules 3, 9 and 12: step functions that call `polyrnn.rnn`, with two or three nested loops."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from polyrnn_conformance.subject import Subject
 
 
 def _by_hand(x: Array, weight: Array, masked: bool) -> tuple[Array, Array, Array]:
-    """Walk the second axis of NumPy arrays; a step walks the axis behind it, but for the last."""
+    """Loop over the second axis of NumPy arrays, and within each step over the following axis."""
     hidden = np.zeros((x.shape[0], x.shape[-1]), x.dtype)
     held, outputs = hidden, []
     for t in range(x.shape[1]):
@@ -28,7 +28,7 @@ def _by_hand(x: Array, weight: Array, masked: bool) -> tuple[Array, Array, Array
 
 
 def _gradient_by_hand(x: Array, weight: Array, masked: bool) -> Array:
-    """Differentiate the sum of the outputs with respect to the weight, by differences."""
+    """Return the gradient of the sum of outputs with respect to the weight, by differences."""
     x, weight, distance = x.astype("float64"), weight.astype("float64"), 1e-5
     moves = distance * np.eye(len(weight))
     totals = [
@@ -38,13 +38,13 @@ def _gradient_by_hand(x: Array, weight: Array, masked: bool) -> Array:
 
 
 def _mask_by_hand(x: Array) -> Array:
-    """Tell which steps count: those whose first element is not too small."""
+    """Return a mask of the steps whose first element is not too small."""
     first: Array = x.reshape(*x.shape[:2], -1)[:, :, 0] > -0.5
     return first
 
 
 def _walked(subject: Subject, x: Any, weight: Any, depth: int, **how: Any) -> Any:
-    """Do the same by one `polyrnn.rnn` within the step of the other."""
+    """Compute the same by nested calls of `polyrnn.rnn`."""
     backend = subject.backend
 
     def step(inner: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -61,7 +61,7 @@ def _walked(subject: Subject, x: Any, weight: Any, depth: int, **how: Any) -> An
 
 
 def _nested(lengths: tuple[int, ...], **how: Any) -> Callable[[Subject, str], None]:
-    """Check walks of so many steps, the outermost first."""
+    """Return a check of nested loops with the given numbers of steps, the outermost first."""
     how = {"masked": False, **how}
     x, weight = wave(2, *lengths, 3), wave(3, phase=1)
 
@@ -102,42 +102,42 @@ ROWS = (
     Check(
         name="nested-walks",
         rules=(3, 19),
-        title="The step may walk an axis of its input itself.",
+        title="The step may call rnn itself, over an axis of its input.",
         check=_nested((3, 4)),
         every_mode=True,
     ),
     Check(
         name="nested-walks-short-inner",
         rules=(3, 19),
-        title="The inner walk may be of few steps, and the outer of many.",
+        title="The inner loop may be short while the outer loop is long.",
         check=_nested((5, 2)),
         every_mode=True,
     ),
     Check(
         name="nested-walks-masked",
         rules=(3, 12, 14),
-        title="Inner and outer walks each have their own mask.",
+        title="Inner and outer loops each have their own mask.",
         check=_nested((3, 4), masked=True),
         every_mode=True,
     ),
     Check(
         name="nested-walks-unrolled",
         rules=(3, 9),
-        title="Walks within walks are unrolled, too.",
+        title="Nested loops may be unrolled.",
         check=_nested((3, 4), masked=True, unroll=True),
         every_mode=True,
     ),
     Check(
         name="nested-walks-three-deep",
         rules=(3, 19),
-        title="Walks go three deep.",
+        title="Loops may be nested three deep.",
         check=_nested((2, 3, 4)),
         every_mode=True,
     ),
     Check(
         name="nested-walks-three-deep-masked",
         rules=(3, 12, 14),
-        title="Walks go three deep, each with its mask.",
+        title="Loops may be nested three deep, each with its own mask.",
         check=_nested((4, 3, 2), masked=True),
         every_mode=True,
     ),

@@ -1,4 +1,4 @@
-"""Rule 28: what is no tensor is refused by name, and never made one in silence."""
+"""Rule 28: a value that is not a tensor is an error, and is never silently converted."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MASK = np.array([[True, True, False, True], [True, False, False, False]])
 
 
 class ForeignTensor:
-    """A tensor of a library that has no backend, whose values NumPy can have.
+    """A tensor of a library without a backend, which NumPy can convert.
 
     Args:
         array: The values.
@@ -41,19 +41,19 @@ ENDLESS = "expected a nest of at most 128 levels; got one that is deeper or cont
 
 
 def masked(array: Any) -> Any:
-    """Make an array of which one element is masked."""
+    """Return a masked array with one masked element."""
     made = np.ma.masked_array(array)
     made[(0,) * made.ndim] = np.ma.masked
     return made
 
 
 def matrix(array: Any) -> Any:
-    """Make a matrix of an array of rank 2."""
+    """Return an array of rank 2 as a `numpy.matrix`."""
     return np.asarray(array).view(np.matrix)
 
 
 def cycle(kind: type[list[Any]] | type[dict[Any, Any]] = list) -> Any:
-    """Make a container that contains itself, twice over."""
+    """Return a container that contains itself twice."""
     if kind is dict:
         mapping: dict[str, Any] = {}
         mapping.update(a=mapping, b=mapping)
@@ -64,7 +64,7 @@ def cycle(kind: type[list[Any]] | type[dict[Any, Any]] = list) -> Any:
 
 
 def nest(levels: int, leaf: Any) -> Any:
-    """Make a nest of lists, tuples and dicts by turns."""
+    """Return a leaf in a nest of lists, tuples and dicts in turn."""
     for level in range(levels):
         leaf = ([leaf], (leaf,), {"a": leaf})[level % 3]
     return leaf
@@ -87,7 +87,7 @@ def _refused(
         error=error,
         by_the_step="step" in changes,
         by_values="got dtype" in text,
-        # A compiler that follows Python step by step may have a stack that is too small for it.
+        # A compiler that interprets Python may run out of stack for such a nest.
         every_mode=ENDLESS not in text,
         call=Call(**arguments),
     )
@@ -117,106 +117,111 @@ _NUMBERS = "numbers, such as x.astype('float32')"
 ERRORS = (
     _refused(
         "foreign-inputs",
-        "A tensor of a library without a backend is no input, though NumPy could read it.",
+        "A tensor of a library without a backend is not an input, even if NumPy can convert it.",
         f"inputs['a']: expected a tensor, got {FOREIGN}, {UNKNOWN}",
         inputs={"a": Host(ForeignTensor(X))},
     ),
     _refused(
         "foreign-state",
-        "Nor is it a state.",
+        "A tensor of a library without a backend is not a state.",
         f"initial_states[1][0]: expected a tensor, got {FOREIGN}, {UNKNOWN}",
         initial_states=[S, [Host(ForeignTensor(S))]],
     ),
     _refused(
         "foreign-constant",
-        "Nor is it a constant.",
+        "A tensor of a library without a backend is not a constant.",
         f"constants[0]: expected a tensor, got {FOREIGN}, {UNKNOWN}",
         constants=[Host(ForeignTensor(S))],
     ),
     _refused(
         "foreign-mask",
-        "Nor is it a mask.",
+        "A tensor of a library without a backend is not a mask.",
         f"mask: expected a tensor, got {FOREIGN}, {UNKNOWN}",
         mask=Host(ForeignTensor(MASK)),
     ),
     _refused(
         "foreign-lengths",
-        "Nor are they lengths.",
+        "A tensor of a library without a backend does not contain lengths.",
         f"input_length: expected a tensor, got {FOREIGN}, {UNKNOWN}",
         input_length=Host(ForeignTensor(np.array([2, 3]))),
     ),
     _refused(
         "foreign-output",
-        "Nor does a step put one out.",
+        "A step does not output a tensor of a library without a backend.",
         f"output ['a']: expected a tensor, got {FOREIGN}, {UNKNOWN}",
         step=_returns(lambda x: ({"a": ForeignTensor(S)}, [x])),
     ),
     _refused(
         "foreign-new-state",
-        "Nor does a step return one as a state.",
+        "A step does not return a tensor of a library without a backend as a state.",
         f"state [0]: expected a tensor, got {FOREIGN}, {UNKNOWN}",
         step=_returns(lambda x: (x, [ForeignTensor(S)])),
     ),
     _refused(
         "masked-array-inputs",
-        "A masked array would lose its mask.",
+        "A masked array is not an input: it would lose its mask.",
         f"inputs: {MASKED}",
         inputs=Host(masked(X)),
     ),
     _refused(
         "masked-array-state",
-        "A masked array is no state.",
+        "A masked array is not a state.",
         f"initial_states[0]['h']: {MASKED}",
         initial_states=[{"h": Host(masked(S))}],
     ),
     _refused(
         "masked-array-constant",
-        "A masked array is no constant.",
+        "A masked array is not a constant.",
         f"constants[0]: {MASKED}",
         constants=[Host(masked(S))],
     ),
     _refused(
         "masked-array-mask",
-        "A mask has no mask of its own.",
+        "A masked array is not a mask.",
         f"mask: {MASKED}",
         mask=Host(masked(MASK)),
     ),
     _refused(
         "masked-array-lengths",
-        "Lengths have no mask.",
+        "Lengths are not a masked array.",
         f"input_length: {MASKED}",
         input_length=Host(masked(np.array([2, 3]))),
     ),
     _refused(
         "masked-array-output",
-        "A step puts out no masked array.",
+        "A step does not output a masked array.",
         f"output: {MASKED}",
         step=_returns(lambda x: (masked(np.ones((2, 3), "f4")), [x])),
     ),
     _refused(
         "masked-array-new-state",
-        "A step returns no masked array as a state.",
+        "A step does not return a masked array as a state.",
         f"state [0]: {MASKED}",
         step=_returns(lambda x: (x, [masked(np.ones((2, 3), "f4"))])),
     ),
     _refused(
         "matrix",
-        "A matrix computes otherwise than an array.",
+        "A numpy.matrix is not an input: its operators differ from those of an array.",
         f"initial_states[0]: {MATRIX}",
         initial_states=[Host(matrix(S))],
     ),
-    _dtype("objects", "Objects are no numbers.", "object", _NUMBERS),
-    _dtype("strings", "Text is no number.", "U8", _NUMBERS),
-    _dtype("times", "Times are no numbers.", "datetime64[s]", "numbers, such as x.astype('int64')"),
+    _dtype("objects", "An array of objects is not an input.", "object", _NUMBERS),
+    _dtype("strings", "An array of strings is not an input.", "U8", _NUMBERS),
+    _dtype(
+        "times",
+        "An array of times is not an input.",
+        "datetime64[s]",
+        "numbers, such as x.astype('int64')",
+    ),
     _dtype(
         "records",
-        "Records are no numbers.",
+        "A structured array is not an input.",
         "i4,f4",
         "a dict of its fields, {name: x[name] for name in x.dtype.names}",
     ),
     _refused(
         "states-of-objects",
-        "Objects are no states.",
+        "An array of objects is not a state.",
         f"initial_states[0]: expected bool or numbers, got dtype object; pass {_NUMBERS}",
         ValueError,
         (16, 28),
@@ -224,70 +229,70 @@ ERRORS = (
     ),
     _refused(
         "endless-inputs",
-        "A list that contains itself is no nest.",
+        "A list that contains itself is not an input.",
         f"inputs: {ENDLESS}",
         ValueError,
         inputs=Host(cycle()),
     ),
     _refused(
         "endless-states",
-        "A dict that contains itself is no state.",
+        "A dict that contains itself is not a state.",
         f"initial_states: {ENDLESS}",
         ValueError,
         initial_states=[S, Host(cycle(dict))],
     ),
     _refused(
         "endless-constants",
-        "A list that contains itself is no constant.",
+        "A list that contains itself is not a constant.",
         f"constants: {ENDLESS}",
         ValueError,
         constants=[Host(cycle())],
     ),
     _refused(
         "endless-mask",
-        "A list that contains itself is no mask.",
+        "A list that contains itself is not a mask.",
         f"mask: {ENDLESS}",
         ValueError,
         mask=Host(cycle()),
     ),
     _refused(
         "endless-lengths",
-        "A list that contains itself has no lengths.",
+        "A list that contains itself does not contain lengths.",
         f"input_length: {ENDLESS}",
         ValueError,
         input_length=Host(cycle()),
     ),
     _refused(
         "endless-output",
-        "A step puts out no nest without end.",
+        "A step does not output a nest that contains itself.",
         f"output: {ENDLESS}",
         ValueError,
         step=_returns(lambda x: (cycle(), [x])),
     ),
     _refused(
         "endless-new-state",
-        "A step returns no nest without end.",
+        "A step does not return a state that contains itself.",
         f"new_states: {ENDLESS}",
         ValueError,
         step=_returns(lambda x: (x, [cycle()])),
     ),
     _refused(
         "deep-inputs",
-        "A nest of a thousand levels is refused by name, and ends in no recursion error.",
+        "Inputs of a thousand levels raise an error that names them, not a RecursionError.",
         f"inputs: {ENDLESS}",
         ValueError,
         inputs=Host(nest(1000, X)),
     ),
     _refused(
         "deep-states",
-        "So it is among the states.",
+        "States of a thousand levels raise an error that names them.",
         f"initial_states: {ENDLESS}",
         ValueError,
         initial_states=Host(nest(1000, S)),
     ),
     _refused(
         "deep-new-state",
-        "So it is where a step returns it.",
+        "New states of a thousand levels raise an error that names them.",
         f"new_states: {ENDLESS}",
         ValueError,
         step=_returns(lambda x: (x, [nest(1000, x)])),
@@ -298,7 +303,7 @@ ROWS = (
     Case(
         name="deep-nest",
         rules=(2, 4, 28),
-        title="A nest of a hundred levels is as good as any.",
+        title="A nest may have a hundred levels.",
         every_mode=False,
         call=Call(
             step=_returns(lambda x: (nest(100, x), [nest(99, x)])),

@@ -1,4 +1,4 @@
-"""Rule 14: with all flags, what a masked step is given is a pair that the data hold."""
+"""Rule 14: with all flags, masked steps are given pairs of input and state that occur."""
 
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -25,7 +25,7 @@ MASKS = {
 
 
 def _counts_pairs(xp: Any, xs: Any, states: Any) -> Step:
-    """Count how many of the pairs that the step is given are among some; remember the input."""
+    """Count the pairs that the step is given that are among given pairs; keep the input."""
 
     def step(x: Any, old: list[Any]) -> tuple[Any, Any]:
         before, count = old
@@ -36,7 +36,7 @@ def _counts_pairs(xp: Any, xs: Any, states: Any) -> Step:
 
 
 def _pairs(valid: Any, x: Any, state: Any, backwards: bool) -> tuple[Any, Any]:
-    """List each input with the state that it meets."""
+    """Return the valid inputs and the state that each of them occurs with."""
     pairs = []
     for b in range(BATCH):
         before = state[b, 0]
@@ -59,7 +59,7 @@ def _flags(subject: Subject, mode: str) -> Iterator[dict[str, bool]]:
 
 def _occur(valid: Any, as_lengths: bool) -> Callable[[Subject, str], None]:
     def check(subject: Subject, mode: str) -> None:
-        # All different, and what is masked different from what is not.
+        # All inputs are different, masked ones included.
         x = np.arange(1, BATCH * TIME + 1, dtype="float32").reshape(BATCH, TIME, 1)
         state = np.array([[-1], [-2], [-3]], "float32")
         for flags in _flags(subject, mode):
@@ -87,7 +87,7 @@ ROWS = tuple(
     Check(
         name=f"pairs-occur-{name}{'-as-lengths' if as_lengths else ''}",
         rules=(7, 14),
-        title="With all flags, a masked step is given an input with a state that it really meets.",
+        title="A masked step is given an input and a state that occur together in the data.",
         check=_occur(valid, as_lengths),
         every_mode=(name, as_lengths) in (("gaps", False), ("one-row", True)),
     )

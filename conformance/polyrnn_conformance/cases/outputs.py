@@ -9,7 +9,7 @@ from polyrnn_conformance.steps import Step, tuple_of_states, with_constants
 
 
 def bare_state(xp: Any) -> Step:
-    """Return the one state without a list round it."""
+    """Return the single state without a list."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x
@@ -19,7 +19,7 @@ def bare_state(xp: Any) -> Step:
 
 
 def nested_outputs(xp: Any) -> Step:
-    """Put out a dict with a tuple, a namedtuple and `None` in it."""
+    """Output a dict with a tuple, a namedtuple and `None` in it."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x
@@ -30,7 +30,7 @@ def nested_outputs(xp: Any) -> Step:
 
 
 def outputs_of_every_rank(xp: Any) -> Step:
-    """Put out leaves of ranks 1, 2 and 3."""
+    """Output leaves of ranks 1, 2 and 3."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + x
@@ -40,7 +40,7 @@ def outputs_of_every_rank(xp: Any) -> Step:
 
 
 def scalar_output(xp: Any) -> Step:
-    """Put out a step counter without a batch."""
+    """Output a step counter without a batch axis."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         count = states[0] + states[1]
@@ -61,7 +61,7 @@ def nested_constants(xp: Any) -> Step:
 
 
 def emptied(xp: Any) -> Step:
-    """Take the constant and the state out of the list that it gets."""
+    """Remove the constant and the state from the list that the step is given."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         scale, total = states.pop(), states.pop()
@@ -77,7 +77,7 @@ ROWS = (
     Case(
         name="states-without-batch",
         rules=(3, 13),
-        title="Without a mask a state and an output may have any shape, that of a number too.",
+        title="Without a mask a state and an output may have any shape, including ().",
         call=Call(
             step=scalar_output,
             inputs=X,
@@ -88,7 +88,7 @@ ROWS = (
     Case(
         name="step-returns-bare-state",
         rules=(3,),
-        title="The one new state may be returned bare.",
+        title="A single new state may be returned without a list.",
         call=Call(step=bare_state, inputs=X, initial_states=[S]),
     ),
     Case(
@@ -100,20 +100,20 @@ ROWS = (
     Case(
         name="step-gets-list-of-its-own",
         rules=(3,),
-        title="The step gets a list, which it may change: each time step has its own.",
+        title="The step may modify the list of states: it gets a new list at each time step.",
         call=Call(step=emptied, inputs=X, initial_states=[S], constants=[S + 1]),
     ),
     Case(
         name="outputs-nested",
         rules=(3, 4),
-        title="The output may be any nest, None inside it included.",
+        title="The output may be any nest, with None inside it.",
         call=Call(step=nested_outputs, inputs=X, initial_states=[S]),
         drift="Keras 3 on numpy and jax fails at nested outputs.",
     ),
     Case(
         name="outputs-nested-unrolled",
         rules=(3, 4, 9),
-        title="A nest of outputs is stacked unrolled, too.",
+        title="A nest of outputs works unrolled, too.",
         call=Call(step=nested_outputs, inputs=X, initial_states=[S], unroll=True),
         drift="tf_keras fails at nested outputs when unrolled.",
     ),
@@ -126,7 +126,7 @@ ROWS = (
     Case(
         name="constants",
         rules=(3,),
-        title="The step gets the constants behind the states.",
+        title="The step gets the constants after the states.",
         call=Call(
             step=with_constants,
             inputs=X,
@@ -134,12 +134,12 @@ ROWS = (
             constants=[wave(3, phase=3), wave(2, 3, phase=4)],
         ),
         gradients=True,
-        drift="Keras 3 on numpy and jax forgets the constants when looped.",
+        drift="Keras 3 on numpy and jax does not pass the constants to the step unless unrolled.",
     ),
     Case(
         name="constants-unrolled",
         rules=(3, 9),
-        title="The step gets the constants unrolled, too; they may be a tuple.",
+        title="Constants work unrolled, too, and may be a tuple.",
         call=Call(
             step=with_constants,
             inputs=X,

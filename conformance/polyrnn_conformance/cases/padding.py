@@ -1,4 +1,4 @@
-"""Rule 14: padding may hold anything, and reaches neither values nor gradients."""
+"""Rule 14: padding may have any value, and affects neither values nor gradients."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ MASKS = {
     "row": ([0, 0, 0, 0], [1, 0, 1, 1], [1, 1, 1, 0]),
     "all": ([0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]),
 }
-DRIFT = "No peer keeps NaN in padding out of gradients."
+DRIFT = "In tf_keras and Keras 3, NaN in padding reaches gradients."
 
 
 def logarithm(xp: Any, kernel: Any) -> Step:
-    """Take the logarithm of the input, whose slope at 0 is infinite."""
+    """Use the logarithm of the input, whose slope at 0 is infinite."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + xp.matmul(xp.log(x), kernel)
@@ -30,7 +30,7 @@ def logarithm(xp: Any, kernel: Any) -> Step:
 
 
 def distant_logarithm(xp: Any, kernel: Any) -> Step:
-    """Take a logarithm for which neither 0 nor 1 is a valid input."""
+    """Use a logarithm for which neither 0 nor 1 is a valid input."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0] + xp.matmul(xp.log(x - 2.0), kernel)
@@ -97,34 +97,44 @@ ROWS = (
     _case("nan-right", "NaN after the last valid step: tanh(x @ W).", "right", np.nan),
     _case("nan-left", "NaN before the first valid step: tanh(x @ W).", "left", np.nan),
     _case("nan-gaps", "NaN between valid steps: tanh(x @ W).", "gaps", np.nan),
-    _case("nan-row", "NaN in a sample that is masked throughout: tanh(x @ W).", "row", np.nan),
+    _case("nan-row", "NaN in a sample without a valid step: tanh(x @ W).", "row", np.nan),
     _case("inf-right", "Infinity after the last valid step: tanh(x @ W).", "right", np.inf),
     _case("log-nan-gaps", "NaN between valid steps: log(x).", "gaps", np.nan, **LOGARITHM),
     _case("log-zeros-right", "Zeros after the last valid step: log(x).", "right", 0.0, **LOGARITHM),
     _case("log-zeros-left", "Zeros before the first valid step: log(x).", "left", 0.0, **LOGARITHM),
-    _case("log-zeros-row", "Zeros in a sample masked throughout: log(x).", "row", 0.0, **LOGARITHM),
-    _case("log-zeros-all", "Zeros in a batch masked throughout: log(x).", "all", 0.0, **LOGARITHM),
+    _case(
+        "log-zeros-row", "Zeros in a sample without a valid step: log(x).", "row", 0.0, **LOGARITHM
+    ),
+    _case(
+        "log-zeros-all", "Zeros in a batch without a valid step: log(x).", "all", 0.0, **LOGARITHM
+    ),
     _case(
         "distant-ones-left",
-        "Ones before the first valid step: log(x - 2), to which other steps of a sample are valid.",
+        "Ones before the first valid step: log(x - 2), which needs a valid input of the sample.",
         "left",
         1.0,
         **DISTANT,
     ),
     _case(
         "distant-nan-row",
-        "NaN in a masked sample: log(x - 2), to which steps of another sample are valid.",
+        "NaN in a sample without a valid step: log(x - 2), which needs an input of another sample.",
         "row",
         np.nan,
         **DISTANT,
     ),
     _case("norm-zeros-right", "Zeros at the end: x / norm(x).", "right", 0.0, **NORMALIZED),
-    _case("norm-zeros-row", "Zeros in a masked sample: x / norm(x).", "row", 0.0, **NORMALIZED),
+    _case(
+        "norm-zeros-row",
+        "Zeros in a sample without a valid step: x / norm(x).",
+        "row",
+        0.0,
+        **NORMALIZED,
+    ),
     _case("norm-nan-gaps", "NaN between valid steps: x / norm(x).", "gaps", np.nan, **NORMALIZED),
     _case("norm-inf-all", "Infinity everywhere: x / norm(x).", "all", np.inf, **NORMALIZED),
     _case(
         "backwards-zero-output",
-        "Zeros at the end, walked backwards, with zeroed outputs: log(x).",
+        "Zeros at the end, backwards, with zeroed outputs: log(x).",
         "right",
         0.0,
         go_backwards=True,
@@ -141,7 +151,7 @@ ROWS = (
     ),
     _case(
         "last-only",
-        "NaN at the end, with the last output alone: log(x).",
+        "NaN at the end, with only the last output: log(x).",
         "right",
         np.nan,
         return_all_outputs=False,

@@ -11,7 +11,7 @@ from polyrnn_conformance.steps import Step
 
 
 def elapsed(xp: Any, kernel: Any) -> Step:
-    """Take the root of the time since the input before, and remember the input."""
+    """Use the square root of the growth of the input since the previous step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -22,7 +22,7 @@ def elapsed(xp: Any, kernel: Any) -> Step:
 
 
 def bounded_growth(xp: Any, kernel: Any) -> Step:
-    """Take a root that exists where the input has grown by less than 2 since the step before."""
+    """Use a root that is real only if the input grew by less than 2 since the previous step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -33,7 +33,7 @@ def bounded_growth(xp: Any, kernel: Any) -> Step:
 
 
 def log_of_change(xp: Any, kernel: Any) -> Step:
-    """Take the logarithm of the growth of the input since the step before."""
+    """Use the logarithm of the growth of the input since the previous step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -55,7 +55,7 @@ def relative_change(xp: Any) -> Step:
 
 
 def integer_ratio(xp: Any) -> Step:
-    """Divide an integer by how much it has grown since the step before."""
+    """Divide an integer by its growth since the previous step."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -66,7 +66,7 @@ def integer_ratio(xp: Any) -> Step:
 
 
 def looked_up(xp: Any, table: Any) -> Step:
-    """Look up a row by how much an integer input has grown, which a table of four rows allows."""
+    """Look up a row by the growth of an integer input, in a table of four rows."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         before, total = states
@@ -79,33 +79,33 @@ def looked_up(xp: Any, table: Any) -> Step:
 def _rows_of(xp: Any, table: Any, indices: Any) -> Any:
     try:
         return table[indices]
-    except (IndexError, TypeError):  # not every framework indexes by tensors
+    except (IndexError, TypeError):  # some frameworks cannot index by tensors
         return xp.take(table, indices, axis=0)
 
 
 def _growing(kind: str, dtype: str = "float32") -> Any:
-    """Return inputs that grow from valid step to valid step, and fall back between them."""
+    """Return inputs that grow from each valid step to the next, and are smaller at masked steps."""
     mask = np.array(MASKS[kind], dtype=bool)
     steps = np.cumsum(mask, axis=1)[..., None] * np.array([2, 1]) + np.arange(3)[:, None, None] % 2
     return np.where(mask[..., None], steps, 0).astype(dtype)
 
 
 def _shrinking(kind: str) -> Any:
-    """Return inputs that grow from valid step to valid step backwards."""
+    """Return inputs that grow from each valid step to the next, backwards."""
     mask = np.array(MASKS[kind], dtype=bool)
     steps = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1, None] * np.array([2.0, 1.0])
     return np.where(mask[..., None], steps, 0.0).astype("float32")
 
 
 def _counting(kind: str, *, backwards: bool) -> Any:
-    """Return the number of each valid step of a sample, in the order of the walk."""
+    """Return the number of each valid step of a sample, in the order of the loop."""
     mask = np.array(MASKS[kind], dtype=bool)
     numbers = np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] if backwards else np.cumsum(mask, axis=1)
     return np.where(mask, numbers, 0)[..., None].repeat(2, axis=2).astype("float32")
 
 
 def _before(kind: str) -> Any:
-    """Return initial states below all inputs; a sample without a valid step is far above them."""
+    """Return initial states below all inputs; those of samples without a valid step are above."""
     is_valid = np.array(MASKS[kind], dtype=bool).any(axis=1, keepdims=True)
     is_valid |= not is_valid.any()
     return np.where(is_valid, -0.5, 100.0).repeat(2, axis=1).astype("float32")
@@ -114,7 +114,7 @@ def _before(kind: str) -> Any:
 def _difference(
     name: str, title: str, kind: str, step: Any, *, weights: Any, **changes: Any
 ) -> Case:
-    """Return a row whose step meets no pair but those of the data without harm."""
+    """Return a row whose step is finite only for pairs of input and state in the data."""
     arguments = {
         "inputs": _growing(kind),
         "initial_states": [_before(kind), wave(3, 2, phase=1)],
@@ -126,7 +126,7 @@ def _difference(
         title=title,
         call=Call(step=step, weights=weights, mask=np.array(MASKS[kind], bool), **arguments),
         gradients=arguments["inputs"].dtype.kind == "f",
-        drift="polyrnn 0.1 gave masked steps a valid input beside the state of the moment.",
+        drift="polyrnn 0.1 gave masked steps a valid input together with the current state.",
     )
 
 
@@ -144,22 +144,35 @@ TABLE: dict[str, Any] = {
 }
 
 ROWS = (
-    _difference("root-right", "The root of a difference, masked at the end.", "right", **ROOT),
-    _difference("root-left", "The root of a difference, masked at the start.", "left", **ROOT),
-    _difference("root-gaps", "The root of a difference, masked in between.", "gaps", **ROOT),
-    _difference("root-row", "The root of a difference, a sample masked.", "row", **ROOT),
-    _difference("root-all", "The same, a batch masked throughout.", "all", **ROOT),
-    _difference("root-unrolled", "The same, unrolled.", "gaps", unroll=True, **ROOT),
+    _difference("root-right", "The root of input minus state, masked at the end.", "right", **ROOT),
+    _difference("root-left", "The root of input minus state, masked at the start.", "left", **ROOT),
+    _difference("root-gaps", "The root of input minus state, masked in between.", "gaps", **ROOT),
+    _difference(
+        "root-row",
+        "The root of input minus state, in a sample without a valid step.",
+        "row",
+        **ROOT,
+    ),
+    _difference(
+        "root-all", "The root of input minus state, in a batch without a valid step.", "all", **ROOT
+    ),
+    _difference(
+        "root-unrolled",
+        "The root of input minus state, masked and unrolled.",
+        "gaps",
+        unroll=True,
+        **ROOT,
+    ),
     _difference(
         "root-last-only",
-        "The root of a difference, the last output alone.",
+        "The root of input minus state, masked, with only the last output.",
         "right",
         return_all_outputs=False,
         **ROOT,
     ),
     _difference(
         "root-backwards",
-        "Backwards, a masked step is given the last valid input, which the walk meets first.",
+        "Backwards, a masked step is given the last valid input, which the loop reaches first.",
         "gaps",
         inputs=_shrinking("gaps"),
         go_backwards=True,
@@ -167,7 +180,7 @@ ROWS = (
     ),
     _difference(
         "root-backwards-zero-output",
-        "The same with zeroed outputs and padding at both ends.",
+        "Backwards, with zeroed outputs and padding at both ends.",
         "row",
         inputs=_shrinking("row"),
         go_backwards=True,
@@ -177,26 +190,37 @@ ROWS = (
     ),
     _difference(
         "bounded-gaps",
-        "The first valid input is the only one that goes with the initial state.",
+        "Only the first valid input is harmless together with the initial state.",
         "gaps",
         inputs=_counting("gaps", backwards=False),
         **BOUNDED,
     ),
     _difference(
         "bounded-backwards",
-        "Backwards, the last valid input is the only one that goes with the initial state.",
+        "Backwards, only the last valid input is harmless together with the initial state.",
         "row",
         inputs=_counting("row", backwards=True),
         go_backwards=True,
         **BOUNDED,
     ),
-    _difference("growth-right", "The logarithm of a difference.", "right", **GROWTH),
-    _difference("growth-gaps", "The same, masked in between.", "gaps", **GROWTH),
-    _difference("ratio-right", "A division by a difference.", "right", **RATIO),
-    _difference("ratio-row", "The same, a sample masked throughout.", "row", **RATIO),
+    _difference(
+        "growth-right", "The logarithm of input minus state, masked at the end.", "right", **GROWTH
+    ),
+    _difference(
+        "growth-gaps", "The logarithm of input minus state, masked in between.", "gaps", **GROWTH
+    ),
+    _difference(
+        "ratio-right", "A division by input minus state, masked at the end.", "right", **RATIO
+    ),
+    _difference(
+        "ratio-row",
+        "A division by input minus state, in a sample without a valid step.",
+        "row",
+        **RATIO,
+    ),
     _difference(
         "integer-ratio-gaps",
-        "A division of integers by a difference, which must not be zero.",
+        "A division of integers by input minus state, masked in between.",
         "gaps",
         integer_ratio,
         weights=(),
@@ -205,7 +229,7 @@ ROWS = (
     ),
     _difference(
         "integer-ratio-right",
-        "The same, masked at the end.",
+        "A division of integers by input minus state, masked at the end.",
         "right",
         integer_ratio,
         weights=(),
@@ -214,14 +238,14 @@ ROWS = (
     ),
     _difference(
         "index-right",
-        "Integers index a table by their difference to the state.",
+        "Input minus state is an index into a table.",
         "right",
         inputs=_growing("right", "int32"),
         **TABLE,
     ),
     _difference(
         "index-gaps",
-        "The same, masked in between.",
+        "The logarithm of input minus state, masked in between.",
         "gaps",
         inputs=_growing("gaps", "int32"),
         **TABLE,

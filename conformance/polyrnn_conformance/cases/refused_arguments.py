@@ -1,4 +1,4 @@
-"""Calls that are refused for their arguments, before the step is called."""
+"""Calls with invalid arguments, which raise an error before the step is called."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +37,7 @@ def _refused(
 
 
 def _not_callable(xp: Any) -> Callable[..., Any]:
-    return "step"  # type: ignore[return-value]  # what the case is about
+    return "step"  # type: ignore[return-value]  # the wrong type is what the case tests
 
 
 def _mask(name: str, shape: tuple[int, ...], title: str, **changes: Any) -> ErrorCase:
@@ -83,7 +83,7 @@ ROWS = (
     _refused(
         "number-for-flag",
         (7,),
-        "A number is no flag.",
+        "A flag is not a number.",
         "go_backwards: expected True or False, got int",
         TypeError,
         go_backwards=1,
@@ -135,14 +135,14 @@ ROWS = (
     _refused(
         "inputs-empty-nest",
         (1,),
-        "There is at least one tensor to walk over.",
+        "Inputs contain at least one tensor.",
         "inputs: expected at least one tensor, got an empty nest",
         inputs=[None, {}],
     ),
     _refused(
         "inputs-text",
         (1, 16),
-        "Text is no tensor.",
+        "Text is not a tensor.",
         "inputs['a']: expected a tensor, got str, which no installed backend knows (there are "
         "<backends>)",
         TypeError,
@@ -151,7 +151,7 @@ ROWS = (
     _refused(
         "states-object",
         (2, 16),
-        "What is no tensor of any framework is no state.",
+        "An object that is not a tensor of any framework is not a state.",
         "initial_states[1][0]: expected a tensor, got object, which no installed backend knows "
         "(there are <backends>)",
         TypeError,
@@ -183,17 +183,17 @@ ROWS = (
     _mask(
         "with-features",
         (2, 4, 3),
-        "A mask has no features.",
+        "A mask has no feature axis.",
         drift="tf_keras tiles a mask of any shape.",
     ),
-    _mask("of-rank-4", (2, 4, 1, 1), "A mask has no more axes than three."),
+    _mask("of-rank-4", (2, 4, 1, 1), "A mask has at most three axes."),
     _mask(
         "transposed",
         (4, 2),
-        "A mask is (batch, time), as the inputs are.",
+        "A mask is (batch, time), not transposed.",
         drift="In tf_keras a wrong mask silently gives a result of shape (batch, batch).",
     ),
-    _mask("of-other-time", (2, 5), "A mask is as long as the inputs."),
+    _mask("of-other-time", (2, 5), "A mask has as many time steps as the inputs."),
     _mask("of-other-batch", (1, 4), "A mask of one sample is not broadcast."),
     _refused(
         "mask-time-major",
@@ -208,14 +208,14 @@ ROWS = (
     _refused(
         "mask-of-text",
         (11,),
-        "A mask holds no text.",
+        "A mask does not contain text.",
         "mask: expected bool or numbers, got dtype <U3; pass numbers, such as x.astype('float32')",
         mask=Host(np.full((2, 4), "yes")),
     ),
     _refused(
         "mask-without-states",
         (13,),
-        "A mask needs states to hold still.",
+        "A mask needs states.",
         "mask: expected initial_states, which masked steps leave as they are; got none",
         initial_states=[],
         mask=np.ones((2, 4), bool),
@@ -223,7 +223,7 @@ ROWS = (
     _refused(
         "lengths-without-states",
         (13, 15),
-        "Lengths need states to hold still.",
+        "Lengths need states.",
         "input_length: expected initial_states, which masked steps leave as they are; got none",
         initial_states=(),
         input_length=Host([2, 3]),
@@ -246,22 +246,29 @@ ROWS = (
         initial_states=[wave(4, 3)],
         input_length=Host([2, 3]),
     ),
-    _lengths("zero", "One length is 1 at least.", ": expected 1 to 4, got 0", 0),
-    _lengths("negative", "One length is not negative.", ": expected 1 to 4, got -1", -1),
-    _lengths("too-long", "One length is at most the time.", ": expected 1 to 4, got 5", 5),
+    _lengths("zero", "An integer length is at least 1.", ": expected 1 to 4, got 0", 0),
+    _lengths("negative", "An integer length is not negative.", ": expected 1 to 4, got -1", -1),
+    _lengths(
+        "too-long",
+        "An integer length is at most the number of time steps.",
+        ": expected 1 to 4, got 5",
+        5,
+    ),
     _lengths(
         "numpy-too-long",
-        "Lengths that NumPy holds are checked.",
+        "Lengths in a NumPy array are checked.",
         "[1]: expected 0 to 4, got 5",
         np.array([4, 5]),
         by_values=True,
     ),
-    _lengths("list-negative", "A list is checked.", "[0]: expected 0 to 4, got -2", [-2, 4]),
+    _lengths(
+        "list-negative", "Lengths in a list are checked.", "[0]: expected 0 to 4, got -2", [-2, 4]
+    ),
     _lengths("float", "A length is an integer.", ": expected integers, got float", 2.0),
-    _lengths("bool", "True is no length.", ": expected integers, got bool", True),
+    _lengths("bool", "True is not a length.", ": expected integers, got bool", True),
     _lengths(
         "list-of-floats",
-        "A list of lengths holds integers.",
+        "A list of lengths contains integers only.",
         ": expected integers, got dtype float64",
         [2.0, 3.0],
     ),

@@ -1,4 +1,4 @@
-"""Calls that are refused for what their step returns."""
+"""Calls whose step returns an invalid result."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MASK = np.ones((2, 4), bool)
 
 
 def _returns(what: Any) -> StepMaker:
-    """Make a step that returns what a function of input, states and weights says."""
+    """Return a `StepMaker` whose step returns a function of input, states and weights."""
 
     def make(xp: Any, *weights: Any) -> Any:
         return lambda x, states: what(x, states, *weights)
@@ -61,7 +61,7 @@ ROWS = (
     ),
     _refused(
         "nothing",
-        "A step that returns nothing is refused.",
+        "A step does not return None.",
         "step_function: expected it to return (output, new_states), got None",
         lambda x, states: None,
         (3,),
@@ -88,14 +88,14 @@ ROWS = (
     ),
     _refused(
         "states-for-none",
-        "A step without states returns none.",
+        "A step without states returns no states.",
         "new_states: step returned [*] for 0 states",
         lambda x, states: (x, [x]),
         initial_states=[],
     ),
     _refused(
         "no-states",
-        "None stands for no state that was given.",
+        "A step does not return None for its states.",
         "state [0]: step returned None for *",
         lambda x, states: (x, None),
     ),
@@ -115,7 +115,7 @@ ROWS = (
     ),
     _refused(
         "none-for-tensor-in-nest",
-        "A list is no other list because one entry is None.",
+        "An entry of a nest does not become None.",
         "state [0]: step returned [*, None] for (*, *)",
         lambda x, states: (x, [[x, None]]),
         initial_states=[(S, S)],
@@ -149,7 +149,7 @@ ROWS = (
     ),
     _refused(
         "wider-dtype",
-        "A state keeps its dtype: none is widened in silence.",
+        "A state keeps its dtype; it is not silently widened.",
         "state [0]['h']: step returned float32 (2, 3) for float16 (2, 3)",
         lambda x, states: (x, [{"h": x}]),
         (5, 17),
@@ -157,7 +157,7 @@ ROWS = (
     ),
     _refused(
         "narrower-dtype",
-        "A state keeps its dtype: none is narrowed in silence.",
+        "A state keeps its dtype; it is not silently narrowed.",
         "state [0]: step returned float32 (2, 3) for float64 (2, 3)",
         lambda x, states: (x, [x]),
         (5, 17),
@@ -165,7 +165,7 @@ ROWS = (
     ),
     _refused(
         "float-for-integer",
-        "A state of integers stays one.",
+        "An integer state does not become a float.",
         "state [1]: step returned float32 (2, 3) for int32 (2, 3)",
         lambda x, states: (x, [x, x]),
         (5, 17),
@@ -218,7 +218,7 @@ ROWS = (
     ),
     _refused(
         "masked-output-of-other-batch",
-        "With a mask an output of another batch is refused.",
+        "With a mask an output has the batch size of the inputs.",
         "output: expected the batch (2) as the first axis, because steps are masked; step "
         "returned shape (3, 2)",
         lambda x, states, other: (other, [x]),

@@ -1,4 +1,4 @@
-"""Rules 6 and 18: a size that is known going in is known coming out."""
+"""Rules 6 and 18: static sizes of the arguments are static sizes of the results."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ NAMES = ("last output", "outputs", "state")
 
 
 def _part_and_sum(xp: Any) -> Step:
-    """Put out a part of the inputs and add up all of them: two sizes of features."""
+    """Output a part of the inputs and add up all of them, so that feature sizes differ."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         return x[:, :2] + x[:, 1:], [states[0] + x]
@@ -33,18 +33,18 @@ PLAIN = Call(
 
 
 def _known(call: Call) -> Callable[[Subject, str], None]:
-    """Return a check of the static shapes of results, where a function finds them."""
+    """Return a check of the static shapes of results, within the function that calls `rnn`."""
 
     def check(subject: Subject, mode: str) -> None:
         forgets = mode in subject.harness.unknown_shape_modes
         if forgets and call.unroll:
-            return  # It is refused for that.
+            return  # unrolling raises an error if the time is unknown
         found: list[tuple[tuple[Any, ...] | None, ...]] = []
         subject.run(call, mode, shapes=found)
         for name, leaf, shape in zip(NAMES, expected_of(call).leaves, found[-1], strict=True):
             wanted: list[Any] = list(leaf.shape)
             if forgets:
-                # Neither batch nor time, but for the one time step of a last output alone.
+                # Batch and time are unknown, except the single time step of a last output.
                 named = 1 if name == "last output" else 2
                 one = name == "outputs" and not call.return_all_outputs
                 time = 0 if call.time_major else 1
@@ -82,7 +82,7 @@ _WAYS: dict[str, dict[str, Any]] = {
 
 
 def _known_by_one_leaf(subject: Subject, mode: str) -> None:
-    """Give one leaf that says batch and time, beside one that may not."""
+    """Check a call with one leaf of known sizes and one of unknown sizes."""
     call = replace(
         PLAIN,
         step=lambda xp: lambda x, states: (x[0], [states[0] + x[1]]),
@@ -101,7 +101,7 @@ ROWS = (
         Check(
             name=f"static-shapes-{name}",
             rules=(6, 18),
-            title="A size that is known going in is known coming out.",
+            title="A static size of the arguments is a static size of the results.",
             check=_known(replace(PLAIN, **changes)),
             every_mode=True,
         )
@@ -110,7 +110,7 @@ ROWS = (
     Check(
         name="static-shapes-of-a-state",
         rules=(18,),
-        title="A state whose sizes are known keeps them beside inputs of unknown sizes.",
+        title="A state keeps its static sizes beside inputs of unknown sizes.",
         check=_known_by_one_leaf,
         every_mode=True,
     ),

@@ -9,18 +9,18 @@ from polyrnn_conformance.trees import Pair
 
 
 class Sensors(NamedTuple):
-    """A namedtuple as a user would make one."""
+    """A user-defined namedtuple."""
 
     near: Any
     far: Any
 
 
 class StateList(list[Any]):
-    """A list of its own kind, as TensorFlow's ``ListWrapper`` is one."""
+    """A subclass of list, like TensorFlow's ``ListWrapper``."""
 
 
 def add_two(take: Any) -> Any:
-    """Make a step that adds both leaves of its input, which `take` finds."""
+    """Return a step that adds both leaves of its input, which `take` extracts."""
 
     def make(xp: Any) -> Step:
         def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
@@ -34,7 +34,7 @@ def add_two(take: Any) -> Any:
 
 
 def nested_states(xp: Any) -> Step:
-    """Use states ``[[h, c], [h]]``, and return them so."""
+    """Use states ``[[h, c], [h]]``."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         (h, c), (g,) = states
@@ -45,7 +45,7 @@ def nested_states(xp: Any) -> Step:
 
 
 def dict_state(xp: Any) -> Step:
-    """Use one state that is a dict, and return it bare."""
+    """Use one state that is a dict, and return it without a list."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         state = states[0]
@@ -56,7 +56,7 @@ def dict_state(xp: Any) -> Step:
 
 
 def pair_state(xp: Any) -> Step:
-    """Use one state that is a registered node, and return it bare."""
+    """Use one state that is a registered node, and return it without a list."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0].left + x
@@ -66,7 +66,7 @@ def pair_state(xp: Any) -> Step:
 
 
 def lists_for_tuples(xp: Any) -> Step:
-    """Use states ``(h, [c])``, and return ``[[h], c]``: lists for tuples, one leaf more or less."""
+    """Use states ``(h, [c])``, and return ``[[h], c]``."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         h, (c,) = states[0]
@@ -88,7 +88,7 @@ def wrapped_state(xp: Any) -> Step:
 
 
 def stateless(xp: Any) -> Step:
-    """Keep no state."""
+    """Use no state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         assert states == []
@@ -98,7 +98,7 @@ def stateless(xp: Any) -> Step:
 
 
 def beside_empty_state(xp: Any) -> Step:
-    """Keep an empty state beside a full one."""
+    """Use an empty state besides another one."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total, nothing = states
@@ -109,7 +109,7 @@ def beside_empty_state(xp: Any) -> Step:
 
 
 def dicts_without_tensors(xp: Any) -> Step:
-    """Use a state with dicts in it that hold no tensor, and put out such a dict."""
+    """Use a state that contains dicts without tensors, and output such a dict."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0]["total"] + x
@@ -120,13 +120,13 @@ def dicts_without_tensors(xp: Any) -> Step:
 
 X, Y = wave(2, 4, 3), wave(2, 4, 3, phase=2)
 S = wave(2, 3, phase=1)
-KEY = "Keras 3 on tensorflow and torch fails at nested inputs, on numpy it walks over the tuple."
+KEY = "Keras 3 on tensorflow and torch fails for nested inputs; on numpy it loops over the tuple."
 
 ROWS = (
     Case(
         name="inputs-tensor",
         rules=(1,),
-        title="Inputs of rank 3 are walked along their time axis.",
+        title="The loop runs along the time axis of inputs of rank 3.",
         call=Call(
             step=dense, weights=(wave(3, 2), wave(2, 2)), inputs=X, initial_states=[wave(2, 2)]
         ),
@@ -135,7 +135,7 @@ ROWS = (
     Case(
         name="states-lists-for-tuples",
         rules=(4, 5),
-        title="A list counts as a tuple, and a list of one tensor as the tensor, in new states.",
+        title="In new states a list may replace a tuple, and a list of one tensor the tensor.",
         call=Call(step=lists_for_tuples, inputs=X, initial_states=[(S, [S + 1])]),
         gradients=True,
         drift="polyrnn 0.1 refused cells that return a list for a tuple.",
@@ -143,7 +143,7 @@ ROWS = (
     Case(
         name="states-wrapped",
         rules=(4, 5, 12),
-        title="A step may return [h] for a state h and h for [h]; the results have what went in.",
+        title="A step may return [h] for a state h and h for [h]; containers stay.",
         call=Call(
             step=wrapped_state,
             inputs=X,
@@ -155,13 +155,13 @@ ROWS = (
     Case(
         name="inputs-rank-4",
         rules=(1,),
-        title="Inputs of rank 4 keep the axes behind time.",
+        title="Inputs of rank 4 keep the axes after time.",
         call=Call(step=running_sum, inputs=wave(2, 3, 2, 2), initial_states=[wave(2, 2, 2)]),
     ),
     Case(
         name="inputs-rank-5",
         rules=(1,),
-        title="Inputs of rank 5 keep the axes behind time.",
+        title="Inputs of rank 5 keep the axes after time.",
         call=Call(step=running_sum, inputs=wave(2, 3, 2, 1, 2), initial_states=[wave(2, 2, 1, 2)]),
     ),
     Case(
@@ -174,7 +174,7 @@ ROWS = (
     Case(
         name="inputs-tuple",
         rules=(1,),
-        title="A tuple of inputs is not taken for the time axis.",
+        title="A tuple of inputs is a nest, not a time axis.",
         call=Call(step=add_two(tuple), inputs=(X, Y), initial_states=[S]),
         drift=KEY,
     ),
@@ -200,7 +200,7 @@ ROWS = (
     Case(
         name="inputs-dict-unrolled",
         rules=(1, 9),
-        title="A dict of inputs is walked unrolled, too.",
+        title="A dict of inputs works unrolled, too.",
         call=Call(
             step=add_two(lambda x: (x["near"], x["far"])),
             inputs={"near": X, "far": Y},
@@ -212,7 +212,7 @@ ROWS = (
     Case(
         name="inputs-registered-node",
         rules=(1,),
-        title="A class that is registered as a node may hold the inputs.",
+        title="Inputs may be an instance of a class that is registered as a node.",
         call=Call(step=add_two(lambda x: (x.left, x.right)), inputs=Pair(X, Y), initial_states=[S]),
     ),
     Case(
@@ -228,7 +228,7 @@ ROWS = (
     Case(
         name="states-none",
         rules=(2,),
-        title="There may be no state at all.",
+        title="There may be no states.",
         call=Call(step=stateless, inputs=X, initial_states=[]),
     ),
     Case(
@@ -265,13 +265,13 @@ ROWS = (
     Case(
         name="states-bare-dict",
         rules=(2, 3, 4),
-        title="A dict is one state, and may come back bare.",
+        title="A dict is one state, and may be returned without a list.",
         call=Call(step=dict_state, inputs=X, initial_states={"h": S, "c": S + 1}),
     ),
     Case(
         name="states-registered-node",
         rules=(2, 3, 4),
-        title="A class that is registered as a node may be a state.",
+        title="A state may be an instance of a class that is registered as a node.",
         call=Call(step=pair_state, inputs=X, initial_states=Pair(S, S + 1)),
     ),
     Case(
@@ -284,7 +284,7 @@ ROWS = (
     Case(
         name="states-ragged-masked-unrolled",
         rules=(2, 4, 12),
-        title="Ragged states hold still where masked, unrolled too.",
+        title="Ragged states stay unchanged at masked steps, unrolled too.",
         call=Call(
             step=nested_states,
             inputs=X,
@@ -302,13 +302,13 @@ ROWS = (
     Case(
         name="states-dict-without-tensors",
         rules=(2, 4, 5),
-        title="In the plain mode a dict within a state or an output may hold no tensor.",
+        title="In the first mode a dict within a state or an output may contain no tensor.",
         call=Call(
             step=dicts_without_tensors,
             inputs=X,
             initial_states=[{"total": S, "empty": {}, "rest": {"none": None}}],
         ),
-        # torch.compile cannot trace what optree does with such a dict.
+        # torch.compile cannot trace the functions of optree for such a dict.
         every_mode=False,
     ),
 )

@@ -1,4 +1,4 @@
-"""Rules 6 to 9: layouts, directions, lengths of time, loops."""
+"""Rules 6 to 9: layouts, directions, numbers of time steps, unrolling."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ ROWS = (
     Case(
         name="layout-time-major-more-samples",
         rules=(8,),
-        title="With time_major a batch that exceeds the time axis adds no steps.",
+        title="With time_major a batch larger than the time axis adds no steps.",
         call=Call(
             step=dense,
             weights=WEIGHTS,
@@ -85,7 +85,7 @@ ROWS = (
     Case(
         name="backwards",
         rules=(7,),
-        title="Backwards, outputs stand in the order of the walk.",
+        title="Backwards, outputs are in the order of the loop.",
         call=Call(
             step=two_states,
             weights=WEIGHTS,
@@ -98,7 +98,7 @@ ROWS = (
     Case(
         name="backwards-unrolled",
         rules=(7, 9),
-        title="Backwards and unrolled, outputs stand in the order of the walk.",
+        title="Backwards and unrolled, outputs are in the order of the loop.",
         call=Call(
             step=two_states,
             weights=WEIGHTS,
@@ -152,7 +152,7 @@ ROWS = (
     Case(
         name="backwards-zero-output",
         rules=(7, 12),
-        title="Backwards, outputs are zeroed at the time steps that the mask names.",
+        title="Backwards, outputs are zero at the masked time steps.",
         call=Call(
             step=count_and_echo,
             inputs=X,
@@ -165,7 +165,7 @@ ROWS = (
     Case(
         name="backwards-zero-output-unrolled",
         rules=(7, 9, 12),
-        title="Backwards and unrolled, outputs are zeroed where the mask says.",
+        title="Backwards and unrolled, outputs are zero at the masked time steps.",
         call=Call(
             step=count_and_echo,
             inputs=X,
@@ -180,13 +180,13 @@ ROWS = (
     Case(
         name="time-one-step",
         rules=(8,),
-        title="One time step is a walk.",
+        title="There may be a single time step.",
         call=Call(step=dense, weights=WEIGHTS, inputs=wave(2, 1, 3), initial_states=[H]),
     ),
     Case(
         name="time-one-step-masked",
         rules=(8, 12),
-        title="One time step is a walk, masked for one sample and not for the other.",
+        title="A single time step may be masked for one sample and not for another.",
         call=Call(
             step=dense,
             weights=WEIGHTS,
@@ -198,7 +198,7 @@ ROWS = (
     Case(
         name="time-one-sample",
         rules=(8,),
-        title="One sample is a batch.",
+        title="There may be a single sample.",
         call=Call(step=dense, weights=WEIGHTS, inputs=wave(1, 4, 3), initial_states=[wave(1, 2)]),
     ),
     Case(

@@ -1,4 +1,4 @@
-"""Rule 10: a step that writes into what it is given gets the right result or a clear error."""
+"""Rule 10: a step that writes into its arguments gets the right result or a clear error."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ MASK = np.array([[True, False, True, True], [True, True, False, False]])
 
 
 def into_state(xp: Any) -> Step:
-    """Add up the inputs in the place of the state."""
+    """Add up the inputs in place, in the state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0]
@@ -33,7 +33,7 @@ def into_state(xp: Any) -> Step:
 
 
 def into_nested_state(xp: Any) -> Step:
-    """Add up the inputs in the place of a leaf of the state."""
+    """Add up the inputs in place, in a leaf of the state."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         total = states[0]["h"]
@@ -66,7 +66,7 @@ def into_second_state(xp: Any) -> Step:
 
 
 def into_input(xp: Any) -> Step:
-    """Add the state in the place of the input."""
+    """Add the state to the input in place."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         x += states[0]
@@ -88,11 +88,11 @@ def into_constant(xp: Any) -> Step:
 
 
 def _right_or_refused(call: Call, named: str) -> Callable[[Subject, str], None]:
-    """Return a check that a call is right, or is refused by the name of what it wrote into."""
+    """Return a check that a call gives the right result, or an error that names the argument."""
 
     def check(subject: Subject, mode: str) -> None:
         if call.unroll and mode in subject.harness.unknown_shape_modes:
-            return  # It is refused for that.
+            return  # unrolling raises an error if the time is unknown
         text = f"step_function wrote into {named};"
         try:
             result = subject.run(call, mode)
@@ -116,7 +116,7 @@ def _row(name: str, title: str, step: Any, named: str, **changes: Any) -> Check:
         title=title,
         check=_right_or_refused(replace(PLAIN, step=step, **changes), named),
         every_mode=True,
-        drift="polyrnn 0.1 gave the last value everywhere on torch, and wrong gradients.",
+        drift="On torch, polyrnn 0.1 returned the last value at all steps, and wrong gradients.",
     )
 
 
@@ -124,14 +124,14 @@ ROWS = (
     _row("state", "A step writes into its state.", into_state, "states[0]"),
     _row(
         "state-masked",
-        "A step writes into its state where steps are masked.",
+        "A step writes into its state, with a mask.",
         into_state,
         "states[0]",
         mask=MASK,
     ),
     _row(
         "state-last-only",
-        "A step writes into its state, backwards and with the last output alone.",
+        "A step writes into its state, backwards and with only the last output.",
         into_state,
         "states[0]",
         go_backwards=True,
@@ -170,7 +170,7 @@ ROWS = (
     _row("input", "A step writes into its input.", into_input, "inputs"),
     _row(
         "input-masked",
-        "A step writes into its input where steps are masked.",
+        "A step writes into its input, with a mask.",
         into_input,
         "inputs",
         mask=MASK,

@@ -1,3 +1,3 @@
-"""Fails as it is imported: what a plug-in does that was written for another release."""
+"""A plug-in that fails when it is imported, like one written for another version."""
 
 raise RuntimeError("this plug-in fails on purpose")

@@ -1,11 +1,11 @@
-"""A plug-in that claims the tensors of other backends besides its own."""
+"""A plug-in that also claims the tensors of other backends."""
 
 from polyrnn import BackendInfo, hookimpl
 
 
 @hookimpl
 def polyrnn_backends() -> BackendInfo:
-    """Describe a backend that needs nothing and computes nothing."""
+    """Return the description of a backend without an implementation."""
     return BackendInfo(
         name="claims",
         modules=("polyrnn_claims", "array_api_strict", "torch"),

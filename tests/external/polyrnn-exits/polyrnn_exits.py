@@ -1,4 +1,4 @@
-"""A plug-in that ends the process of whoever imports it."""
+"""A plug-in that calls `sys.exit` when it is imported."""
 
 import sys
 

@@ -1,11 +1,11 @@
-"""Claims the name of a backend that polyrnn itself provides."""
+"""A plug-in that claims the name of a backend of polyrnn."""
 
 from polyrnn import BackendInfo, hookimpl
 
 
 @hookimpl
 def polyrnn_backends() -> BackendInfo:
-    """Describe a backend that never gets a turn."""
+    """Return the description of a backend that is never used."""
     return BackendInfo(
         name="numpy",
         modules=("numpy",),

@@ -1,11 +1,11 @@
-"""Tells polyrnn of array-api-strict, without importing it."""
+"""Describes the backend for array-api-strict, without importing it."""
 
 from polyrnn import BackendInfo, hookimpl
 
 
 @hookimpl
 def polyrnn_backends() -> BackendInfo:
-    """Describe the backend."""
+    """Return the description of the backend."""
     return BackendInfo(
         name="array-api-strict",
         modules=("array_api_strict",),

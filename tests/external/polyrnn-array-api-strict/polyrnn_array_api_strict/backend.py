@@ -1,4 +1,4 @@
-"""Computes with array-api-strict, and by the array standard alone."""
+"""The backend for array-api-strict, with functions of the array API standard only."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from polyrnn.backend import Body, Carry, Sharing
 
 
 class StrictBackend(Backend):
-    """Walks in plain Python: the step is called once for each time step."""
+    """Loops in plain Python, and calls the step once for each time step."""
 
     tensor_type: ClassVar = type(xp.zeros(()))
     namespace: ClassVar = xp

@@ -1,9 +1,9 @@
-"""How the conformance suite drives array-api-strict: eagerly, with the dtypes of the standard."""
+"""The harness of array-api-strict for the conformance suite."""
 
 from polyrnn_conformance import Harness
 
 
 class StrictHarness(Harness):
-    """Leaves the dtypes out that the standard does not have."""
+    """Declares the dtypes of the array API standard."""
 
     dtypes = tuple(name for name in Harness.dtypes if name not in ("float16", "bfloat16"))

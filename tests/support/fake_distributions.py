@@ -1,4 +1,4 @@
-"""A folder on the path in which a test puts distributions that plug backends in."""
+"""Fake distributions with backends, written into a folder on the path."""
 
 import importlib
 import sys
@@ -41,8 +41,12 @@ class FakeBackend(WrappedBackend):
 """
 
 
-class Shelf:
-    """Writes fake distributions into a folder."""
+class FakeDistributions:
+    """Writes fake distributions into a folder that is on the path.
+
+    Args:
+        folder: The folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,12 +73,12 @@ class Shelf:
         plugin: str = PLUGIN,
         backend: str = BACKEND,
     ) -> None:
-        """Write a framework, a plug-in for it, and the distribution that carries both.
+        """Write a framework, a plug-in with its backend, and the metadata of their distribution.
 
         Args:
             name: The name of the framework and of its backend.
-            framework: Its source; `None` where the framework is not to be installed.
-            plugin: The source of the plug-in module, in which ``{name}`` is filled in.
+            framework: The source of the framework; `None` if it is not installed.
+            plugin: The source of the plug-in module; ``{name}`` is replaced by the name.
             backend: The source of the backend's module, likewise.
         """
         if framework is not None:
@@ -84,16 +88,16 @@ class Shelf:
         self.distribute(f"polyrnn-{name}", **{name: f"polyrnn_{name}"})
 
     def registry(self) -> Registry:
-        """Give a new registry of everything that is on the path by now."""
+        """Return a new registry, which knows everything that is on the path now."""
         importlib.invalidate_caches()
         return Registry()
 
     def tensor(self, name: str, array: Any) -> Any:
-        """Make a tensor of one of the frameworks."""
+        """Return a tensor of one of the frameworks."""
         return importlib.import_module(name).Array(array)
 
     def forget(self) -> None:
-        """Drop the modules that were imported from the folder."""
+        """Remove the modules that were imported from the folder from `sys.modules`."""
         for name, module in list(sys.modules.items()):
             # A package without an `__init__` has folders only.
             origins = [getattr(module, "__file__", None), *vars(module).get("__path__", ())]
@@ -102,6 +106,6 @@ class Shelf:
 
 
 def status(registry: Registry, name: str) -> BackendStatus:
-    """Give the only status of a name."""
+    """Return the only status of a name."""
     (found,) = (entry for entry in statuses(registry) if entry.name == name)
     return found
