@@ -115,7 +115,7 @@ def test_whatever_is_differentiated_is_found(graphs: Graphs, gradient_by: str) -
 
 @pytest.mark.parametrize("last_only", [False, True])
 def test_outputs_that_alone_are_differentiated_are_found(graphs: Graphs, last_only: bool) -> None:
-    weight = torch.tensor(0.5, requires_grad=True)
+    weight = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
 
     def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         return x * weight, [states[0] + 1]
