@@ -85,10 +85,11 @@ FEWER: dict[str, tuple[str, ...]] = {
     "unroll": ("no",),
     "time": ("5",),
     "masking": ("none", "mask-rank-3", "lengths", "both"),
-    "held": ("tensor", "float-tensor", "numpy"),
+    "pattern": ("right", "gaps", "one-row", "all"),
+    "held": ("float-tensor", "numpy"),
     "states": ("bare", "ragged", "counter", "none"),
     "batch": ("2",),
-    "dtype": ("float32", "bfloat16", "complex64", _MIXED),
+    "dtype": ("bfloat16", "complex64", _MIXED),
 }
 """The reduced levels for modes that trace the step, where each call is slow."""
 
@@ -99,7 +100,7 @@ FEWER_DIFFERENTIATED: dict[str, tuple[str, ...]] = {
     "held": ("tensor", "numpy"),
     "padding": ("nan",),
     "inputs": ("tensor", "node"),
-    "states": ("list", "ragged", "counter"),
+    "states": ("ragged", "counter"),
     "constants": ("none", "nested"),
     "outputs": ("tensor", "nested", "first-state"),
     "returned": ("list", "tuple"),

@@ -113,6 +113,25 @@ def test_whatever_is_differentiated_is_found(graphs: Graphs, gradient_by: str) -
     assert not any("scan" in str(node.target) for node in nodes(graphs.kept[-1]))
 
 
+@pytest.mark.parametrize("last_only", [False, True])
+def test_outputs_that_alone_are_differentiated_are_found(graphs: Graphs, last_only: bool) -> None:
+    weight = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        return x * weight, [states[0] + 1]
+
+    def walk(inputs: Any, start: Any) -> Any:
+        _, outputs, _ = polyrnn.rnn(step, inputs, [start], return_all_outputs=not last_only)
+        return outputs
+
+    inputs = sequence(2 * LONGEST + 1)
+    outputs = torch.compile(walk, fullgraph=True, backend=graphs)(inputs, torch.zeros(()))
+    assert not any("scan" in str(node.target) for node in nodes(graphs.kept[-1]))
+    outputs.sum().backward()
+    wanted = inputs[:, -1].sum() if last_only else inputs.sum()
+    torch.testing.assert_close(weight.grad, wanted)
+
+
 def test_an_open_time_axis_is_compiled_once(graphs: Graphs) -> None:
     walk = walked(Memory(0))
     compiled = torch.compile(walk, fullgraph=True, backend=graphs, dynamic=True)

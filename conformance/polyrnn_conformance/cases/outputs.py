@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from polyrnn_conformance.calls import Call, wave
 from polyrnn_conformance.cases.structure import Sensors
 from polyrnn_conformance.rows import Case
@@ -73,7 +75,52 @@ def emptied(xp: Any) -> Step:
 
 X, S = wave(2, 4, 3), wave(2, 3, phase=1)
 
+_APART: dict[str, dict[str, Any]] = {
+    "": {},
+    "-last-only": {"return_all_outputs": False, "go_backwards": True},
+    "-zeroed": {"mask": np.ones((2, 4), bool), "zero_output_for_mask": True},
+}
+
+
+def _one_tensor_everywhere(xp: Any) -> Step:
+    """Return one tensor as the output and as both states."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        total = states[0] + x
+        return total, [total, total]
+
+    return step
+
+
+def _gives_back_what_it_was_given(xp: Any) -> Step:
+    """Return the constant as the output, and the input and a state as states."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        return states[2], [x, states[0]]
+
+    return step
+
+
 ROWS = (
+    *(
+        Case(
+            name=f"results-apart-{name}{way}",
+            rules=(4,),
+            title="No two results share memory, nor do results and arguments.",
+            call=Call(
+                step=step,
+                inputs=wave(2, 4, 3),
+                initial_states=[wave(2, 3, phase=1), wave(2, 3, phase=2)],
+                constants=constants,
+                **flags,
+            ),
+        )
+        for name, step, constants in (
+            ("of-one-tensor", _one_tensor_everywhere, None),
+            ("of-arguments", _gives_back_what_it_was_given, [wave(2, 3, phase=3)]),
+        )
+        for way, flags in _APART.items()
+    ),
     Case(
         name="states-without-batch",
         rules=(3, 13),
