@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from polyrnn.backend import Backend, Tensor
+from polyrnn.expanded_masks import ExpandedMask
 from polyrnn.nests import LEAF, Nest
 from polyrnn.reading import leaf_name
 from polyrnn.sizes import Sizes, sizes_agree
@@ -18,32 +19,21 @@ class Boundaries(NamedTuple):
     Args:
         backend: The backend.
         cuts: Before which steps gradients are cut off, booleans of shape ``(time,)``; or `None`.
-        continues: Where no new sequence begins, booleans of shape ``(time, batch)``; or `None`.
+        continues: Where no new sequence begins, with the ranks at which steps need that; or
+            `None`.
         reset_states: For each state the one with which a new sequence begins; `None` for a state
             of rank 0, which belongs to the walk and is not reset.
-        ranks: For each state the rank to which `continues` is expanded for it.
     """
 
     backend: Backend
     cuts: Tensor | None
-    continues: Tensor | None
+    continues: ExpandedMask | None
     reset_states: list[Tensor | None]
-    ranks: list[int]
 
     def slices(self) -> list[Tensor]:
         """Return what the loop slices besides the inputs and the masks."""
         cuts = [] if self.cuts is None else [self.cuts]
-        if self.continues is None:
-            return cuts
-        expanded = []
-        for rank in self._slice_ranks():
-            expansion = (slice(None), slice(None), *[None] * (rank - 1))
-            expanded.append(self.continues[expansion] if rank > 1 else self.continues)
-        return [*cuts, *expanded]
-
-    def _slice_ranks(self) -> list[int]:
-        # The plain one comes first: held outputs are selected by it.
-        return [1, *sorted(set(self.ranks) - {1})]
+        return cuts if self.continues is None else [*cuts, *self.continues.slices()]
 
     def cross(self, first: int) -> Cross:
         """Return a function that is called before each step, with the outputs that are held.
@@ -90,10 +80,12 @@ class Boundaries(NamedTuple):
     def _begin(self, first: int) -> Cross | None:
         if self.continues is None:
             return None
-        select, ranks = self.backend.select, self._slice_ranks()
+        select = self.backend.select
         masks = [
-            None if reset is None else first + ranks.index(rank)
-            for reset, rank in zip(self.reset_states, self.ranks, strict=True)
+            None if reset is None else position
+            for reset, position in zip(
+                self.reset_states, self.continues.positions(first), strict=True
+            )
         ]
         parts = list(zip(masks, self.reset_states, strict=True))
 
@@ -124,7 +116,7 @@ class Boundaries(NamedTuple):
         if self.continues is None:
             return states
         backend = self.backend
-        reset = backend.namespace.logical_not(self.continues)
+        reset = backend.namespace.logical_not(self.continues.mask)
         counts_or_begins = backend.select(mask, mask, reset)
         (begins,) = backend.take_first(counts_or_begins, [reset], reverse=reverse)
         resets = (state for state in self.reset_states if state is not None)
@@ -166,16 +158,15 @@ def make_boundaries(
         cuts = backend.convert((walked > 0) & (walked % truncate_every == 0), x)
     if reset is None and cuts is None:
         return None
-    shapes = list(map(backend.shape, reset_states))
+    continues = None
+    if reset is not None:
+        no_reset = backend.namespace.logical_not(reset)
+        continues = ExpandedMask.of(backend, no_reset, reset_states)
     return Boundaries(
         backend=backend,
         cuts=cuts,
-        continues=None if reset is None else backend.namespace.logical_not(reset),
-        reset_states=[
-            None if shape == () else state
-            for shape, state in zip(shapes, reset_states, strict=True)
-        ],
-        ranks=[len(shape) if shape and backend.expands_masks else 1 for shape in shapes],
+        continues=continues,
+        reset_states=[None if backend.shape(state) == () else state for state in reset_states],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from polyrnn.backend import Backend, Tensor
 from polyrnn.boundaries import Boundaries
+from polyrnn.expanded_masks import ExpandedMask
 from polyrnn.nests import Nest
 from polyrnn.sizes import Sizes, sizes_agree
 
@@ -28,10 +29,9 @@ class Masking(NamedTuple):
 
     Args:
         backend: The backend.
-        mask: Where steps count, booleans of shape ``(time, batch)``.
+        expanded: Where steps count, with the ranks at which steps need the mask.
         stand_ins: For each state the tensor that a masked step is given in its place; `None`
             for a state that belongs to the walk, and advances at masked steps too.
-        ranks: For each state the rank to which the mask is expanded for it.
         zeroes_output: Whether the output of a masked step is zeros.
         all_outputs: Whether the outputs of all steps are wanted.
         reverse: Whether the walk goes from the last step to the first.
@@ -39,9 +39,8 @@ class Masking(NamedTuple):
     """
 
     backend: Backend
-    mask: Tensor
+    expanded: ExpandedMask
     stand_ins: list[Tensor | None]
-    ranks: list[int]
     zeroes_output: bool
     all_outputs: bool
     reverse: bool
@@ -49,22 +48,14 @@ class Masking(NamedTuple):
 
     def slices(self) -> list[Tensor]:
         """Return what the loop slices besides the inputs: the mask, once for each rank."""
-        masks = []
-        for rank in self._slice_ranks():
-            expansion = (slice(None), slice(None), *[None] * (rank - 1))
-            masks.append(self.mask[expansion] if rank > 1 else self.mask)
-        return masks
-
-    def _slice_ranks(self) -> list[int]:
-        # The plain mask comes first: outputs are selected by it.
-        return [1, *sorted(set(self.ranks) - {1})]
+        return self.expanded.slices()
 
     def _state_masks(self, input_count: int) -> list[int | None]:
         """Return the position of the mask of each state among the slices, `None` for no mask."""
-        ranks = self._slice_ranks()
+        positions = self.expanded.positions(input_count)
         return [
-            None if stand_in is None else input_count + ranks.index(rank)
-            for stand_in, rank in zip(self.stand_ins, self.ranks, strict=True)
+            None if stand_in is None else position
+            for stand_in, position in zip(self.stand_ins, positions, strict=True)
         ]
 
     def give(self, input_count: int) -> Give:
@@ -137,7 +128,7 @@ class Masking(NamedTuple):
         backend = self.backend
         if not self.zeroes_output and not self.fills_later:
             return stacked, last
-        walked = backend.flip(self.mask) if self.reverse else self.mask
+        walked = backend.flip(self.expanded.mask) if self.reverse else self.expanded.mask
         if self.zeroes_output:
             stacked = [backend.select(walked, output) for output in stacked]
             last = [backend.select(walked[-1, ...], output) for output in last]
@@ -147,7 +138,7 @@ class Masking(NamedTuple):
 
     def batch(self) -> Any:
         """Return the number of samples, `None` or symbolic where it is not static."""
-        shape = self.backend.shape(self.mask)
+        shape = self.backend.shape(self.expanded.mask)
         return None if shape is None else shape[1]
 
 
@@ -181,20 +172,17 @@ def make_masking(
         The masking, and the inputs with their masked entries replaced, in the form that the
         loop of the backend takes.
     """
-    shapes = list(map(backend.shape, states))
     # A state of rank 0, such as a counter, belongs to the walk and not to a sample.
-    of_samples = [shape != () for shape in shapes]
+    of_samples = [backend.shape(state) != () for state in states]
     sampled = [state for state, is_one in zip(states, of_samples, strict=True) if is_one]
     if boundaries is not None:
         sampled = boundaries.first_met(mask, sampled, reverse=reverse)
     filled, stand_ins = pairs(backend, mask, inputs, sampled, reverse=reverse)
     remaining = iter(stand_ins)
-    ranks = [len(shape) if shape and backend.expands_masks else 1 for shape in shapes]
     masking = Masking(
         backend=backend,
-        mask=mask,
+        expanded=ExpandedMask.of(backend, mask, states),
         stand_ins=[next(remaining) if is_one else None for is_one in of_samples],
-        ranks=ranks,
         zeroes_output=zeroes_output,
         all_outputs=all_outputs,
         reverse=reverse,

@@ -40,7 +40,10 @@ def planning(change: Callable[[plan.Plan], dict[str, Any]]) -> Callable[[Any], A
 
 def with_mask(made: plan.Plan, change: Callable[[Any], Any]) -> Any:
     masking = made.masking
-    return None if masking is None else masking._replace(mask=change(masking.mask))
+    if masking is None:
+        return None
+    expanded = masking.expanded
+    return masking._replace(expanded=expanded._replace(mask=change(expanded.mask)))
 
 
 def widened(nest: Any) -> Any:
