@@ -36,13 +36,13 @@ def root(xp: Any, weight: Any) -> Step:
     return step
 
 
-def nested(xp: Any, kernel: Any, recurrent: Any) -> Step:
+def nested(xp: Any, kernel: Any, recurrent: Any, one: Any) -> Step:
     """Put out a dict, and keep a dict and a counter."""
 
     def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
         inner, count = states
         h = xp.tanh(xp.matmul(x, kernel) + xp.matmul(inner["h"], recurrent))
-        return {"h": h, "twice": [h + h]}, [{"h": h, "sum": inner["sum"] + h}, count + 1]
+        return {"h": h, "twice": [h + h]}, [{"h": h, "sum": inner["sum"] + h}, count + one]
 
     return step
 
@@ -65,6 +65,7 @@ def _initial(name: str, title: str, **changes: Any) -> Case:
 RISING = np.sort(4.0 + wave(3, TIME, 2), axis=1)
 NESTED = {
     "step": nested,
+    "weights": (*WEIGHTS, np.array(1, "int32")),
     "initial_states": [{"h": H, "sum": wave(3, 2, phase=2)}, np.array(3, "int32")],
     "reset_states": [{"h": FRESH, "sum": wave(3, 2, phase=8)}, np.array(9, "int32")],
 }

@@ -30,7 +30,8 @@ class ForeignTensor:
 FOREIGN = f"{ForeignTensor.__module__}.ForeignTensor"
 UNKNOWN = "which no installed backend knows (there are <backends>)"
 MASKED = (
-    "expected a plain tensor, got numpy.ma.MaskedArray: its mask would be lost; pass x.filled(0), "
+    f"expected a plain tensor, got {np.ma.MaskedArray.__module__}.MaskedArray: its mask would be "
+    "lost; pass x.filled(0), "
     "and where whole time steps are masked mask=~numpy.ma.getmaskarray(x).any(axis=-1)"
 )
 MATRIX = (
