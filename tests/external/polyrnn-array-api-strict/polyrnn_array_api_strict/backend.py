@@ -26,7 +26,12 @@ class StrictBackend(Backend):
     ) -> tuple[Carry, list[Any]]:
         walk = range(xs[0].shape[0])
         steps = ([self.copy(x[t, ...]) for x in xs] for t in (reversed(walk) if reverse else walk))
-        return python_loop(body, carry, steps, xp.stack)
+
+        def copying(carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
+            carry, outputs = body(carry, slices)
+            return carry, [self.copy(output) for output in outputs]
+
+        return python_loop(copying, carry, steps, xp.stack)
 
     def convert(self, value: Any, like: Any = None) -> Any:
         x = xp.asarray(value)
