@@ -75,6 +75,30 @@ def emptied(xp: Any) -> Step:
 
 X, S = wave(2, 4, 3), wave(2, 3, phase=1)
 
+
+def _outputs_alone(xp: Any, weight: Any) -> Step:
+    """Put out what has gradients, and keep what has none."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        return x * weight, [states[0] + 1]
+
+    return step
+
+
+def _states_alone(xp: Any, weight: Any) -> Step:
+    """Keep what has gradients, and put out what has none."""
+
+    def step(x: Any, states: list[Any]) -> tuple[Any, Any]:
+        return states[1], [states[0] * weight + x, states[1] + 1]
+
+    return step
+
+
+_DIFFERENTIATED: dict[str, dict[str, Any]] = {
+    "": {},
+    "-last-only": {"return_all_outputs": False, "go_backwards": True},
+}
+
 _APART: dict[str, dict[str, Any]] = {
     "": {},
     "-last-only": {"return_all_outputs": False, "go_backwards": True},
@@ -102,6 +126,26 @@ def _gives_back_what_it_was_given(xp: Any) -> Step:
 
 
 ROWS = (
+    *(
+        Case(
+            name=f"gradients-of-{name}-alone{way}",
+            rules=(19,),
+            title="Gradients are found where only outputs have them, or only states.",
+            call=Call(
+                step=step,
+                weights=(wave(3),),
+                inputs=wave(2, 9, 3),
+                initial_states=states,
+                **flags,
+            ),
+            gradients=True,
+        )
+        for name, step, states in (
+            ("outputs", _outputs_alone, [np.zeros(2, "int32")]),
+            ("states", _states_alone, [wave(2, 3), np.zeros(2, "int32")]),
+        )
+        for way, flags in _DIFFERENTIATED.items()
+    ),
     *(
         Case(
             name=f"results-apart-{name}{way}",
