@@ -40,7 +40,13 @@ def words(line_of: str) -> list[str]:
 class TestList:
     def test_a_row_has_state_version_and_distribution(self) -> None:
         status = next(status for status in polyrnn.backends() if status.name == "numpy")
-        assert words("numpy") == ["numpy", "installed", status.version, "polyrnn", "0.1.0"]
+        assert words("numpy") == [
+            "numpy",
+            "installed",
+            status.version,
+            "polyrnn",
+            polyrnn.__version__,
+        ]
 
     def test_json_agrees_with_backends(self) -> None:
         assert facts()["backends"] == [asdict(status) for status in polyrnn.backends()]
@@ -64,7 +70,8 @@ class TestList:
     ) -> None:
         fakes.distribute("polyrnn-usurper", numpy="polyrnn_usurper")
         assert listing().stdout.splitlines()[-1] == (
-            "  numpy (polyrnn-usurper 1.0): the name 'numpy' belongs to polyrnn 0.1.0"
+            "  numpy (polyrnn-usurper 1.0): the name 'numpy' belongs to polyrnn "
+            f"{polyrnn.__version__}"
         )
 
     def test_without_problems_none_are_mentioned(self) -> None:

@@ -44,8 +44,7 @@ class StrictBackend(Backend):
         return xp.broadcast_to(steps[:, None] < xp.astype(lengths, steps.dtype), like.shape[:2])
 
     def take_first(self, mask: Any, xs: list[Any], *, reverse: bool = False) -> list[Any]:
-        valid = xp.astype(xp.flip(mask, axis=0) if reverse else mask, xp.int8)
-        steps = xp.argmax(valid, axis=0)
+        steps = xp.argmax(xp.astype(xp.flip(mask, axis=0) if reverse else mask, xp.int8), axis=0)
         return [self._take(x, mask.shape[0] - 1 - steps if reverse else steps) for x in xs]
 
     def _take(self, x: Any, steps: Any) -> Any:
