@@ -99,7 +99,8 @@ class Backend(ABC):
     namespace: ClassVar[ModuleType]
     """The module that `polyrnn.namespace` returns for tensors of the framework.
 
-    It has at least the functions ``tanh``, ``exp``, ``matmul``, ``where`` and ``ones_like``.
+    It has at least the functions ``tanh``, ``exp``, ``matmul``, ``where``, ``ones_like`` and
+    ``logical_not``.
     """
 
     # The three primitives.
