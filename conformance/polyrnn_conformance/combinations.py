@@ -85,11 +85,16 @@ FEWER: dict[str, tuple[str, ...]] = {
     "unroll": ("no",),
     "time": ("5",),
     "masking": ("none", "mask-rank-3", "lengths", "both"),
-    "pattern": ("right", "gaps", "one-row", "all"),
+    "pattern": ("gaps", "all"),
     "held": ("float-tensor", "numpy"),
-    "states": ("bare", "ragged", "counter", "none"),
+    "inputs": ("tensor", "node"),
+    "states": ("ragged", "counter", "none"),
+    "constants": ("none", "nested"),
+    "outputs": ("tensor", "nested", "first-state"),
+    "returned": ("list", "tuple"),
+    "padding": ("nan",),
     "batch": ("2",),
-    "dtype": ("bfloat16", "complex64", _MIXED),
+    "dtype": ("bfloat16", _MIXED),
 }
 """The reduced levels for modes that trace the step, where each call is slow."""
 
@@ -98,12 +103,7 @@ FEWER_DIFFERENTIATED: dict[str, tuple[str, ...]] = {
     "masking": ("none", "mask", "lengths"),
     "pattern": ("right", "gaps"),
     "held": ("tensor", "numpy"),
-    "padding": ("nan",),
-    "inputs": ("tensor", "node"),
     "states": ("ragged", "counter"),
-    "constants": ("none", "nested"),
-    "outputs": ("tensor", "nested", "first-state"),
-    "returned": ("list", "tuple"),
 }
 """The reduced levels for gradients in modes that trace the step, where calls are slowest."""
 
