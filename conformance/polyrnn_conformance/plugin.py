@@ -21,7 +21,7 @@ from polyrnn_conformance.selecting import Selection, no_gradients, pairs, reason
 from polyrnn_conformance.subject import Subject
 from polyrnn_conformance.trees import Pair
 
-PROFILES = {"ci": (100, 15), "nightly": (2000, 100)}
+PROFILES = {"ci": (100, 10), "nightly": (2000, 100)}
 """The number of random calls in the first mode and in each of the others, by profile."""
 
 

@@ -23,7 +23,7 @@ TIME = 40
 Missing = tuple[Any, Backend]
 
 
-ERRORS: list[type[Exception]] = [ImportError, AttributeError]
+ERRORS: list[type[Exception]] = [ImportError]
 
 
 @pytest.fixture(params=ERRORS)
