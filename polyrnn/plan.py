@@ -58,6 +58,9 @@ class Plan(NamedTuple):
     all_outputs: bool
 
 
+_NO_CONSTANTS = Nest([], None, is_plain=True)
+
+
 def make_plan(choice: Choice, arguments: Arguments) -> Plan:
     """Check and normalize the arguments of `polyrnn.rnn`; it documents what each may be."""
     arguments = _with_flags(arguments)
@@ -66,7 +69,9 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
     if not inputs.leaves:
         raise ValueError("inputs: expected at least one tensor, got an empty nest")
     states = reader.read_entries("initial_states", arguments.initial_states)
-    constants = reader.read_entries("constants", arguments.constants)
+    constants = _NO_CONSTANTS
+    if arguments.constants is not None:
+        constants = reader.read_entries("constants", arguments.constants)
     reader.like = reader.first_tensor([*inputs.leaves, *states.leaves, *constants.leaves])
 
     inputs = reader.convert("inputs", inputs)
@@ -80,7 +85,8 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
     # From here on everything follows the device of the inputs.
     reader.like = xs[0]
     states = reader.convert("initial_states", states)
-    constants = reader.convert("constants", constants)
+    if constants.leaves:
+        constants = reader.convert("constants", constants)
     read_only, protected = backend.sharing.read_only, constants.leaves
     if read_only is not None:
         protected = list(map(read_only, protected))
@@ -105,9 +111,9 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
         backend=backend,
         to_tensor=reader.tensor,
         step_function=arguments.step_function,
-        inputs=inputs._replace(leaves=xs),
+        inputs=Nest(xs, inputs.structure, inputs.is_plain),
         states=states,
-        constants=constants._replace(leaves=protected),
+        constants=Nest(protected, constants.structure, constants.is_plain),
         guards_constants=any(map(is_not, protected, constants.leaves)),
         masking=masking,
         boundaries=boundaries,

@@ -98,7 +98,8 @@ class Reader:
         """Return the nest of one argument with its leaves converted to tensors."""
         if only(self.backend.tensor_type, nest.leaves):
             try:
-                return nest._replace(leaves=list(map(self.backend.convert, nest.leaves)))
+                leaves = list(map(self.backend.convert, nest.leaves))
+                return Nest(leaves, nest.structure, nest.is_plain)
             except TypeError:
                 pass  # The code below finds the leaf and names it in the error.
         where = partial(leaf_name, self.backend, argument, nest.structure)

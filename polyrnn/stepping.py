@@ -114,7 +114,7 @@ def _constants_of(plan: Plan) -> tuple[list[Any], Callable[[], list[Any]] | None
     backend, (leaves, structure, is_plain) = plan.backend, plan.constants
     unflatten, sharing = backend.nests.unflatten, backend.sharing
     if not leaves:
-        return unflatten(structure, leaves), None
+        return [] if structure is None else unflatten(structure, leaves), None
     if sharing.copies_constants:
         return leaves, lambda: unflatten(structure, list(map(sharing.copy, leaves)))
     # A step may empty the containers that it is given, so that each gets its own.
