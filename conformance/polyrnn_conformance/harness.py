@@ -85,8 +85,9 @@ class Harness:
     block_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
     """For each mode, the numbers of time steps at which the backend changes how it loops.
 
-    For each number n the suite tests n - 1, n, n + 1 and 2 n + 1 time steps, and also around 16,
-    32, 128 and 256. In modes that trace the step, which is slow, it tests 2 n + 1 only.
+    For each number n the suite tests n - 1, n, n + 1 and 2 n + 1 time steps; for a mode that calls
+    each step and is not listed, around 16, 32, 128 and 256. In modes that trace the step, which is
+    slow, it tests 2 n + 1 only.
     """
 
     def __init__(self, backend: Backend) -> None:
