@@ -79,7 +79,8 @@ class TensorFlowBackend(Backend):
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
         if unroll or tf.executing_eagerly() or static_length(xs[0]) == 1:
-            steps = zip(*(_slices(x, reverse) for x in xs), strict=True)
+            length = static_length(xs[0])
+            steps = zip(*(_slices(_of_length(x, length), reverse) for x in xs), strict=True)
             return python_loop(body, carry, map(list, steps), _stack)
         return graph_loop(body, carry, xs, reverse)
 
@@ -158,6 +159,13 @@ def _tensor_key(x: Any) -> tuple[Any, ...]:
 
 def _stack(values: list[Any]) -> Any:
     return tf.raw_ops.Pack(values=values, axis=0)
+
+
+def _of_length(x: Any, length: int | None) -> Any:
+    """Return a tensor with the static number of time steps that is known from another one."""
+    if length is None or static_length(x) is not None:
+        return x
+    return tf.ensure_shape(x, [length, *x.shape[1:]])
 
 
 def _slices(x: Any, reverse: bool) -> Iterator[Any]:

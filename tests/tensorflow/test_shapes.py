@@ -245,3 +245,27 @@ def test_a_scalar_length_counts_for_every_sample_of_an_unknown_batch() -> None:
         return polyrnn.rnn(running_sum, x, [H], input_length=length)[0]
 
     np.testing.assert_array_equal(graph(X, tf.constant(2)), tf.reduce_sum(X[:, :2], 1))
+
+
+@pytest.mark.parametrize("argument", ["mask", "reset"])
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("time", [1, 3])
+def test_flags_may_be_of_unknown_length_beside_known_inputs(
+    argument: str, unroll: bool, time: int
+) -> None:
+    inputs = np.arange(2.0 * time, dtype="float32").reshape(2, time, 1)
+    flags = np.ones((2, time), bool)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.bool)])
+    def graph(flags: Any) -> Any:
+        return polyrnn.rnn(
+            lambda x, states: (x + states[0], [x + states[0]]),
+            inputs,
+            [np.zeros((2, 1), "float32")],
+            unroll=unroll,
+            backend="tensorflow",
+            **{argument: flags},
+        )[1]
+
+    expected = inputs if argument == "reset" else inputs.cumsum(1)
+    np.testing.assert_array_equal(graph(flags), expected)
