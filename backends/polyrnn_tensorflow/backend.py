@@ -67,7 +67,11 @@ class TensorFlowBackend(Backend):
         else:
             for _ in range(len(shape) - mask_rank):
                 mask = tf.raw_ops.ExpandDims(input=mask, axis=-1)
-        return tf.raw_ops.SelectV2(condition=mask, t=on_true, e=on_false)
+        selected = tf.raw_ops.SelectV2(condition=mask, t=on_true, e=on_false)
+        if shape is not None and not tf.executing_eagerly():
+            # An unknown size of the mask would leave a size of 1 unknown, too.
+            selected.set_shape(on_true.shape)
+        return selected
 
     def flip(self, x: Any) -> Any:
         return tf.reverse(x, [0])
