@@ -16,6 +16,10 @@ It may use ``log``, ``matmul``, ``sum``, ``tanh`` and ``where`` of the namespace
 """
 
 
+BEYOND = ("reset", "reset_states", "initial_output", "truncate_every")
+"""Arguments that ``tf.keras.backend.rnn`` does not have."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """The arguments of one call; arrays become tensors of the framework, `Host` values do not.
@@ -57,11 +61,16 @@ class Call:
     truncate_every: Any = None
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of `polyrnn.rnn` by name, without the step function."""
+        """Return the arguments of `polyrnn.rnn` except the step function, by name.
+
+        Those that ``tf.keras.backend.rnn`` does not have are left out where they are `None`, so
+        that other implementations of that interface can be called, too.
+        """
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("step", "weights")
+            name: value
+            for name, value in given.items()
+            if name not in ("step", "weights") and not (name in BEYOND and value is None)
         }
 
     def in_dtype(self, dtype: str) -> "Call":
