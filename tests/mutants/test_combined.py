@@ -4,6 +4,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,10 @@ def any_spelling_of_a_name(call: Any, *, backend: Any, **_: Any) -> Any:
 
 
 def zeros_for_what_numpy_does_not_call_a_float(right: Any) -> Any:
-    return lambda backend, x: np.ones_like(x) if x.dtype.kind == "f" else np.zeros_like(x)
+    def ones_like(x: Any) -> Any:
+        return np.ones_like(x) if x.dtype.kind == "f" else np.zeros_like(x)
+
+    return SimpleNamespace(**vars(right) | {"ones_like": ones_like})
 
 
 def in_the_dtype_of_the_lengths(right: Any) -> Any:
@@ -160,7 +164,7 @@ FAULTS: list[tuple[str, str, Any, str, Any]] = [
         "Padding of bfloat16 becomes zeros if everything is masked.",
         "padding-of-all-is-ones-bfloat16",
         NumpyBackend,
-        "ones_like",
+        "namespace",
         zeros_for_what_numpy_does_not_call_a_float,
     ),
     (
@@ -195,15 +199,15 @@ FAULTS: list[tuple[str, str, Any, str, Any]] = [
         "Dtypes are checked at the first step only.",
         "late-state-of-other-dtype",
         NumpyBackend,
-        "spec",
+        "tensor_key",
         lambda right: property(lambda backend: attrgetter("__class__", "shape")),
     ),
     (
         "Backwards, a masked step is given the first valid input in time order.",
         "pairs-occur-right",
         NumpyBackend,
-        "first_true",
-        lambda right: lambda backend, mask, reverse=False: right(backend, mask),
+        "take_first",
+        lambda right: lambda backend, mask, xs, reverse=False: right(backend, mask, xs),
     ),
 ]
 

@@ -98,7 +98,7 @@ TENSORFLOW = [
         "Later outputs may have another shape.",
         "late-output-of-other-shape-last-only-backwards",
         polyrnn_tensorflow.backend,
-        "_spec",
+        "_tensor_key",
         any_shape_later,
     ),
     Mutant(

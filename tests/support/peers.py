@@ -23,6 +23,8 @@ class Peer(Subject):
 
     function: Callable[..., Any]
 
+    writes_in_place = False  # the table asks nothing about memory
+
     def _rnn(self, call: Call, given: Any, counter: list[int] | None) -> Any:
         weights, arguments = given
         step = call.step(self.backend.namespace, *weights)
