@@ -5,9 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from polyrnn.backend import Backend, Tensor
 from polyrnn.expanded_masks import ExpandedMask
-from polyrnn.nests import LEAF, Nest
-from polyrnn.reading import leaf_name
-from polyrnn.sizes import Sizes, sizes_agree
+from polyrnn.sizes import Sizes
 
 Cross: TypeAlias = Callable[[list[Tensor], list[Tensor], Any], tuple[list[Tensor], Any]]
 """``(slices, states, held) -> (states, held)``."""
@@ -21,14 +19,14 @@ class Boundaries(NamedTuple):
         cuts: Before which steps gradients are cut off, booleans of shape ``(time,)``; or `None`.
         continues: Where no new sequence begins, with the ranks at which steps need that; or
             `None`.
-        reset_states: For each state the one with which a new sequence begins; `None` for a state
-            of rank 0, which belongs to the walk and is not reset.
+        reset_states: For each state the one with which a new sequence begins; one of rank 0
+            belongs to the walk and is not reset.
     """
 
     backend: Backend
     cuts: Tensor | None
     continues: ExpandedMask | None
-    reset_states: list[Tensor | None]
+    reset_states: list[Tensor]
 
     def slices(self) -> list[Tensor]:
         """Return what the loop slices besides the inputs and the masks."""
@@ -43,8 +41,11 @@ class Boundaries(NamedTuple):
         """
         cut = self._cut(first)
         begin = self._begin(first + (self.cuts is not None))
-        if cut is None or begin is None:
-            return cut or begin or (lambda slices, states, held: (states, held))
+        if cut is None:
+            assert begin is not None, "nothing happens at these boundaries"
+            return begin
+        if begin is None:
+            return cut
 
         # Quoted, because torch.compile meets this definition and cannot subscript types.
         def cross(
@@ -58,21 +59,15 @@ class Boundaries(NamedTuple):
     def _cut(self, position: int) -> Cross | None:
         if self.cuts is None:
             return None
-        backend = self.backend
-        detach, select = backend.detach, backend.select
+        detach, select = self.backend.detach, self.backend.select
 
         def cut(
             slices: "list[Tensor]", states: "list[Tensor]", held: Any
         ) -> "tuple[list[Tensor], Any]":
             is_cut = slices[position]
-            states = [
-                select(is_cut, detach(state), state) if _has_gradient(backend, state) else state
-                for state in states
-            ]
-            if held:
-                held = [
-                    select(is_cut, detach(x), x) if _has_gradient(backend, x) else x for x in held
-                ]
+            states, held = (
+                each and [select(is_cut, detach(x), x) for x in each] for each in (states, held)
+            )
             return states, held
 
         return cut
@@ -81,13 +76,7 @@ class Boundaries(NamedTuple):
         if self.continues is None:
             return None
         select = self.backend.select
-        masks = [
-            None if reset is None else position
-            for reset, position in zip(
-                self.reset_states, self.continues.positions(first), strict=True
-            )
-        ]
-        parts = list(zip(masks, self.reset_states, strict=True))
+        parts = list(zip(self.continues.positions(first), self.reset_states, strict=True))
 
         def begin(
             slices: "list[Tensor]", states: "list[Tensor]", held: Any
@@ -115,18 +104,13 @@ class Boundaries(NamedTuple):
         """
         if self.continues is None:
             return states
-        backend = self.backend
-        reset = backend.namespace.logical_not(self.continues.mask)
-        counts_or_begins = backend.select(mask, mask, reset)
-        (begins,) = backend.take_first(counts_or_begins, [reset], reverse=reverse)
-        resets = (state for state in self.reset_states if state is not None)
+        backend, continues = self.backend, self.continues.mask
+        counts_or_begins = backend.select(continues, mask, backend.namespace.ones_like(mask))
+        (goes_on,) = backend.take_first(counts_or_begins, [continues], reverse=reverse)
+        resets = self.continues.of_samples(self.reset_states)
         return [
-            backend.select(begins, new, state) for new, state in zip(resets, states, strict=True)
+            backend.select(goes_on, state, new) for new, state in zip(resets, states, strict=True)
         ]
-
-
-def _has_gradient(backend: Backend, x: Tensor) -> bool:
-    return backend.dtype_name(x).startswith(("float", "bfloat", "complex"))
 
 
 def make_boundaries(
@@ -166,7 +150,7 @@ def make_boundaries(
         backend=backend,
         cuts=cuts,
         continues=continues,
-        reset_states=[None if backend.shape(state) == () else state for state in reset_states],
+        reset_states=reset_states,
     )
 
 
@@ -195,44 +179,3 @@ def read_step_count(argument: str, value: Any, sizes: Sizes) -> int | None:
             f"{sizes.time or 'an unknown number of'} time steps"
         )
     return count
-
-
-def check_reset_states(backend: Backend, reset_states: Nest, states: Nest) -> None:
-    """Check that the states with which new sequences begin are like the initial ones.
-
-    Raises:
-        ValueError: If they have another nest, shape or dtype.
-    """
-    unflatten = backend.nests.unflatten
-    if reset_states.structure != states.structure:
-        given, expected = (
-            unflatten(nest.structure, [LEAF] * len(nest.leaves)) for nest in (reset_states, states)
-        )
-        raise ValueError(
-            f"reset_states: expected the nest of initial_states, {expected!r}, got {given!r}"
-        )
-    pairs = zip(reset_states.leaves, states.leaves, strict=True)
-    for position, (new, old) in enumerate(pairs):
-        check_like(
-            backend, leaf_name(backend, "reset_states", states.structure, position), new, old
-        )
-
-
-def check_like(backend: Backend, place: str, new: Tensor, old: Any) -> None:
-    """Check that a tensor has the dtype and the shape of another one.
-
-    Args:
-        backend: The backend.
-        place: The argument and the path of the leaf, for the error.
-        new: The tensor.
-        old: The other tensor.
-    """
-    shape, expected = backend.shape(new), backend.shape(old)
-    is_like = shape is None or expected is None
-    if not is_like and shape is not None and expected is not None:
-        is_like = len(shape) == len(expected) and all(map(sizes_agree, shape, expected))
-    if new.dtype != old.dtype or not is_like:
-        raise ValueError(
-            f"{place}: expected {backend.dtype_name(old)} {expected}, got "
-            f"{backend.dtype_name(new)} {shape}"
-        )

@@ -24,8 +24,13 @@ class BackendBrokenError(PolyrnnError, ImportError):
     """The backend is installed, but importing it fails; the original failure is the cause."""
 
 
-def summary(error: BaseException) -> str:
-    """Return the type and the text of an error, whatever its own ``__str__`` does."""
+def summary(error: BaseException, *, first_line: bool = False) -> str:
+    """Return the type and the text of an error, whatever its own ``__str__`` does.
+
+    Args:
+        error: The error.
+        first_line: Return only the first line of the text.
+    """
     kind = type(error).__name__
     try:
         text = str(error)
@@ -33,4 +38,6 @@ def summary(error: BaseException) -> str:
         raise
     except BaseException:
         return kind
+    if first_line:
+        text = next(iter(text.strip().splitlines()), "")
     return f"{kind}: {text}" if text else kind

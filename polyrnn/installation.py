@@ -1,6 +1,6 @@
-"""Whether the framework of a backend is installed, and in which version; nothing is imported.
+"""Checks whether the framework of a backend is installed, and finds its version.
 
-What only some calls need, and takes long to import, is imported where it is needed.
+No framework is imported. Modules that are slow to import are imported where they are used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def is_installed(info: BackendInfo) -> bool:
     of that name on the path, such as one of tests, looks the same.
     """
     spec = _imported(info.modules[0]) or _found(info.modules[0])
-    # What has neither a file nor another origin is a package without an `__init__`.
+    # A spec without an origin is that of a package without an `__init__`.
     return spec is not None and (spec.origin is not None or version(info) is not None)
 
 
@@ -35,7 +35,7 @@ def version(info: BackendInfo) -> str | None:
 
 
 def install_command(info: BackendInfo) -> str:
-    """Give the command line that installs the framework of a backend."""
+    """Return the command line that installs the framework of a backend."""
     return f'pip install "{info.install}"' if "[" in info.install else f"pip install {info.install}"
 
 

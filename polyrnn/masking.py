@@ -8,10 +8,11 @@ reaches neither values nor gradients.
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from polyrnn.backend import Backend, Tensor
+from polyrnn.backend import Backend, Sharing, Tensor
 from polyrnn.boundaries import Boundaries
 from polyrnn.expanded_masks import ExpandedMask
 from polyrnn.nests import Nest
+from polyrnn.reading import leaf_name
 from polyrnn.sizes import Sizes, sizes_agree
 
 Give: TypeAlias = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
@@ -35,7 +36,8 @@ class Masking(NamedTuple):
         zeroes_output: Whether the output of a masked step is zeros.
         all_outputs: Whether the outputs of all steps are wanted.
         reverse: Whether the walk goes from the last step to the first.
-        fills_later: Whether outputs are repeated in one operation after the loop.
+        forward_fill: Repeats outputs in one operation after the loop; `None` where they are held
+            in the loop, or masked ones are zeros.
     """
 
     backend: Backend
@@ -44,29 +46,21 @@ class Masking(NamedTuple):
     zeroes_output: bool
     all_outputs: bool
     reverse: bool
-    fills_later: bool
+    forward_fill: Callable[[Tensor, Tensor], Tensor] | None
 
     def slices(self) -> list[Tensor]:
         """Return what the loop slices besides the inputs: the mask, once for each rank."""
         return self.expanded.slices()
 
-    def _state_masks(self, input_count: int) -> list[int | None]:
-        """Return the position of the mask of each state among the slices, `None` for no mask."""
-        positions = self.expanded.positions(input_count)
-        return [
-            None if stand_in is None else position
-            for stand_in, position in zip(self.stand_ins, positions, strict=True)
-        ]
-
-    def give(self, input_count: int) -> Give:
+    def give(self, input_count: int, sharing: Sharing) -> Give:
         """Return a function that gives a step its states: at masked steps the stand-ins.
 
         Args:
             input_count: How many slices come before those of `slices`.
+            sharing: How tensors that could share memory are kept apart.
         """
-        select, hand_out = self.backend.select, self.backend.sharing.hand_out
-        masks = self._state_masks(input_count)
-        parts = list(zip(masks, self.stand_ins, strict=True))
+        select, hand_out = self.backend.select, sharing.hand_out
+        parts = list(zip(self.expanded.positions(input_count), self.stand_ins, strict=True))
 
         # Quoted, because torch.compile meets this definition and cannot subscript types.
         def give(slices: "list[Tensor]", states: "list[Tensor]") -> "list[Tensor]":
@@ -90,9 +84,9 @@ class Masking(NamedTuple):
         Args:
             input_count: How many slices come before those of `slices`.
         """
-        select, masks = self.backend.select, self._state_masks(input_count)
+        select, masks = self.backend.select, self.expanded.positions(input_count)
         zeroes, all_outputs = self.zeroes_output, self.all_outputs
-        fills_later = self.fills_later
+        fills_later = self.forward_fill is not None
         nothing: list[Tensor] = []
 
         def hold(
@@ -125,15 +119,14 @@ class Masking(NamedTuple):
             stacked: The outputs of the walk, ``(time, batch, ...)``, in its order; or none.
             last: The leaves of the last output, where `stacked` has none.
         """
-        backend = self.backend
-        if not self.zeroes_output and not self.fills_later:
+        if not self.zeroes_output and self.forward_fill is None:
             return stacked, last
-        walked = backend.flip(self.expanded.mask) if self.reverse else self.expanded.mask
-        if self.zeroes_output:
-            stacked = [backend.select(walked, output) for output in stacked]
-            last = [backend.select(walked[-1, ...], output) for output in last]
-        elif backend.forward_fill is not None:
-            stacked = [backend.forward_fill(output, walked) for output in stacked]
+        backend, mask = self.backend, self.expanded.mask
+        walked = backend.flip(mask) if self.reverse else mask
+        if self.forward_fill is not None:
+            return [self.forward_fill(output, walked) for output in stacked], last
+        stacked = [backend.select(walked, output) for output in stacked]
+        last = [backend.select(walked[-1, ...], output) for output in last]
         return stacked, last
 
     def batch(self) -> Any:
@@ -172,26 +165,21 @@ def make_masking(
         The masking, and the inputs with their masked entries replaced, in the form that the
         loop of the backend takes.
     """
-    # A state of rank 0, such as a counter, belongs to the walk and not to a sample.
-    of_samples = [backend.shape(state) != () for state in states]
-    sampled = [state for state, is_one in zip(states, of_samples, strict=True) if is_one]
+    expanded = ExpandedMask.of(backend, mask, states)
+    sampled = expanded.of_samples(states)
     if boundaries is not None:
         sampled = boundaries.first_met(mask, sampled, reverse=reverse)
     filled, stand_ins = pairs(backend, mask, inputs, sampled, reverse=reverse)
     remaining = iter(stand_ins)
+    fills_later = starts_with_zeros and all_outputs and not zeroes_output
     masking = Masking(
         backend=backend,
-        expanded=ExpandedMask.of(backend, mask, states),
-        stand_ins=[next(remaining) if is_one else None for is_one in of_samples],
+        expanded=expanded,
+        stand_ins=[None if rank is None else next(remaining) for rank in expanded.ranks],
         zeroes_output=zeroes_output,
         all_outputs=all_outputs,
         reverse=reverse,
-        fills_later=(
-            starts_with_zeros
-            and all_outputs
-            and not zeroes_output
-            and backend.forward_fill is not None
-        ),
+        forward_fill=backend.forward_fill if fills_later else None,
     )
     return masking, filled
 
@@ -265,10 +253,10 @@ def check_masked_states(backend: Backend, named: str, states: Nest, sizes: Sizes
     for position, state in enumerate(states.leaves):
         shape = backend.shape(state)
         if shape and not sizes_agree(shape[0], sizes.batch):
+            place = leaf_name(backend, "initial_states", states.structure, position)
             raise ValueError(
-                f"initial_states{backend.nests.paths(states.structure)[position]}: expected the "
-                f"batch ({sizes.batch}) as the first axis, because {named} is given; got shape "
-                f"{shape}"
+                f"{place}: expected the batch ({sizes.batch}) as the first axis, because {named} "
+                f"is given; got shape {shape}"
             )
 
 
@@ -287,7 +275,7 @@ def check_masked_output(masking: Masking, leaves: list[Tensor], structure: Any) 
     for position, leaf in enumerate(leaves):
         shape = backend.shape(leaf)
         if shape is not None and (not shape or not sizes_agree(shape[0], batch)):
-            place = f"output {backend.nests.paths(structure)[position]}".rstrip()
+            place = leaf_name(backend, "output ", structure, position).rstrip()
             raise ValueError(
                 f"{place}: expected the batch ({batch}) as the first axis, because steps are "
                 f"masked; step returned shape {shape}"

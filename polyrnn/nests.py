@@ -1,6 +1,6 @@
 """Flattens and unflattens nests of tensors, and names their leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import optree
@@ -57,6 +57,25 @@ def too_deep(called: str) -> ValueError:
         f"{called}: expected a nest of at most {MOST_LEVELS} levels; "
         "got one that is deeper or contains itself"
     )
+
+
+def flatten_named(
+    called: str, tree: Any, flatten: Callable[[Any], tuple[list[Any], Any]] = flatten
+) -> tuple[list[Any], Any]:
+    """Return the leaves of a nest and its structure; the error for too many levels names it.
+
+    Args:
+        called: The name of the argument, such as ``"inputs"``.
+        tree: The nest.
+        flatten: The function that flattens it, such as that of a backend.
+
+    Raises:
+        ValueError: If the nest has too many levels or contains itself.
+    """
+    try:
+        return flatten(tree)
+    except RecursionError:
+        raise too_deep(called) from None
 
 
 def ends(tree: Any) -> bool:

@@ -5,17 +5,12 @@ from operator import is_not
 from typing import Any, NamedTuple
 
 from polyrnn.arguments import Arguments
-from polyrnn.backend import Backend, Tensor
-from polyrnn.boundaries import (
-    Boundaries,
-    check_reset_states,
-    make_boundaries,
-    read_step_count,
-)
+from polyrnn.backend import Backend, Sharing, Tensor
+from polyrnn.boundaries import Boundaries, make_boundaries, read_step_count
 from polyrnn.mask_arguments import read_lengths, read_mask
 from polyrnn.masking import Masking, check_masked_states, make_masking
 from polyrnn.nests import Nest
-from polyrnn.reading import Reader
+from polyrnn.reading import Reader, check_like
 from polyrnn.selection import Choice
 from polyrnn.sizes import Sizes
 from polyrnn.unsupported import kind_of
@@ -26,6 +21,7 @@ class Plan(NamedTuple):
 
     Args:
         backend: The backend.
+        sharing: How tensors that could share memory are kept apart, read once for the call.
         to_tensor: Converts what a step returns; called with the value and a function that
             returns its name for an error.
         step_function: As it was passed.
@@ -43,6 +39,7 @@ class Plan(NamedTuple):
     """
 
     backend: Backend
+    sharing: Sharing
     to_tensor: Callable[[Any, Callable[[], str]], Tensor]
     step_function: Callable[..., Any]
     inputs: Nest
@@ -87,9 +84,9 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
     states = reader.convert("initial_states", states)
     if constants.leaves:
         constants = reader.convert("constants", constants)
-    read_only, protected = backend.sharing.read_only, constants.leaves
-    if read_only is not None:
-        protected = list(map(read_only, protected))
+    sharing, protected = backend.sharing, constants.leaves
+    if sharing.read_only is not None:
+        protected = list(map(sharing.read_only, protected))
 
     initial_output = _read_initial_output(reader, arguments)
     boundaries = _read_boundaries(reader, arguments, sizes, states, xs[0])
@@ -109,6 +106,7 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
         )
     return Plan(
         backend=backend,
+        sharing=sharing,
         to_tensor=reader.tensor,
         step_function=arguments.step_function,
         inputs=Nest(xs, inputs.structure, inputs.is_plain),
@@ -149,7 +147,7 @@ def _read_boundaries(
     if arguments.reset_states is not None:
         reset_states = reader.read_entries("reset_states", arguments.reset_states)
         reset_states = reader.convert("reset_states", reset_states)
-        check_reset_states(reader.backend, reset_states, states)
+        check_like(reader.backend, "reset_states", reset_states, states, "initial_states")
     reset = None
     if arguments.reset is not None:
         reset = read_mask(reader, "reset", arguments.reset, sizes)

@@ -7,8 +7,10 @@ from typing import Any
 
 from polyrnn import nests, registry
 from polyrnn.backend import Backend, Tensor
-from polyrnn.nests import Nest
+from polyrnn.errors import summary
+from polyrnn.nests import LEAF, Nest
 from polyrnn.selection import NEUTRAL, Choice
+from polyrnn.sizes import shapes_agree
 from polyrnn.unsupported import (
     NUMBER_KINDS,
     holds_numbers,
@@ -17,7 +19,6 @@ from polyrnn.unsupported import (
     kind_of,
     not_numbers,
     of_no_backend,
-    summary,
     why_not_plain,
 )
 
@@ -81,10 +82,7 @@ class Reader:
         return isinstance(self.backend.nests.unflatten(structure, leaves), (list, tuple))
 
     def _flatten(self, argument: str, tree: Any) -> tuple[list[Any], Any]:
-        try:
-            return self.backend.nests.flatten(tree)
-        except RecursionError:
-            raise nests.too_deep(argument) from None
+        return nests.flatten_named(argument, tree, self.backend.nests.flatten)
 
     def first_tensor(self, leaves: list[Any]) -> Tensor | None:
         """Return the first leaf that already is a tensor of the backend, or `None`."""
@@ -136,7 +134,7 @@ class Reader:
                 return tensor
             reason = f"it holds {backend.dtype_name(tensor)}"
         except Exception as error:
-            cause, reason = error, summary(error)
+            cause, reason = error, summary(error, first_line=True)
         raise TypeError(
             f"{where()}: expected a tensor, got {kind_of(value)}, which cannot be made "
             f"one of {self.choice.name}: {reason}"
@@ -197,6 +195,36 @@ def _any_number(leaves: list[Any]) -> bool:
 def leaf_name(backend: Backend, argument: str, structure: Any, position: int) -> str:
     """Return the name of one leaf of an argument for an error, such as ``inputs['a']``."""
     return argument + backend.nests.paths(structure)[position]
+
+
+def check_like(
+    backend: Backend, argument: str, given: Nest, expected: Nest, described: str
+) -> None:
+    """Check that an argument has the nest, the dtypes and the shapes of other tensors.
+
+    Args:
+        backend: The backend.
+        argument: The name of the argument.
+        given: The argument.
+        expected: The other tensors.
+        described: What those are, for the error.
+
+    Raises:
+        ValueError: If it has not, naming the leaf if the nests are equal.
+    """
+    unflatten = backend.nests.unflatten
+    if given.structure != expected.structure:
+        one, other = (
+            unflatten(nest.structure, [LEAF] * len(nest.leaves)) for nest in (given, expected)
+        )
+        raise ValueError(f"{argument}: expected the nest of {described}, {other!r}, got {one!r}")
+    for position, (new, old) in enumerate(zip(given.leaves, expected.leaves, strict=True)):
+        shape, wanted = backend.shape(new), backend.shape(old)
+        if new.dtype != old.dtype or not shapes_agree(shape, wanted):
+            raise ValueError(
+                f"{leaf_name(backend, argument, given.structure, position)}: expected "
+                f"{backend.dtype_name(old)} {wanted}, got {backend.dtype_name(new)} {shape}"
+            )
 
 
 def written_out(argument: str, tree: Any) -> Any:

@@ -176,7 +176,7 @@ def rnn(
 
 def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
     backend, unflatten = plan.backend, plan.backend.nests.unflatten
-    copy = backend.sharing.copy
+    copy = plan.sharing.copy
     results = StepResults(plan)
     check_constants = watching_constants(plan)
     carry, stacked = backend.loop(
@@ -212,7 +212,7 @@ def _outputs(
     plan: Plan, carried: list[Tensor], stacked: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return the leaves of the last output and of the outputs, in the layout of the inputs."""
-    backend, copy = plan.backend, plan.backend.sharing.copy
+    backend, copy = plan.backend, plan.sharing.copy
     if plan.masking is not None:
         stacked, carried = plan.masking.finish(stacked, carried)
     if plan.all_outputs:

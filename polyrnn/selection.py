@@ -390,9 +390,6 @@ def _leaves(arguments: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     for argument, tree in arguments.items():
         if tree is None:
             continue
-        try:
-            leaves, structure = nests.flatten(tree)
-        except RecursionError:
-            raise nests.too_deep(argument) from None
+        leaves, structure = nests.flatten_named(argument, tree)
         for position, leaf in enumerate(leaves):
             yield (lambda a=argument, s=structure, p=position: a + nests.paths(s)[p]), leaf

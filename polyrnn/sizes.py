@@ -66,6 +66,13 @@ def sizes_agree(one: Any, other: Any) -> bool:
     return not (isinstance(one, int) and isinstance(other, int)) or one == other
 
 
+def shapes_agree(one: tuple[Any, ...] | None, other: tuple[Any, ...] | None) -> bool:
+    """Return whether two shapes may be equal; `None`, an unknown rank, may equal any shape."""
+    if one is None or other is None:
+        return True
+    return len(one) == len(other) and all(map(sizes_agree, one, other))
+
+
 def same_size(length: Any, time: Any) -> bool:
     """Return whether a length is the size of the time axis, without reading tensor values."""
     import numpy

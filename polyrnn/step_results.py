@@ -6,12 +6,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from polyrnn import nests
 from polyrnn.backend import Backend, Tensor
-from polyrnn.boundaries import check_like
 from polyrnn.masking import check_masked_output
 from polyrnn.nests import Nest
 from polyrnn.plan import Plan
-from polyrnn.reading import leaf_name, only
-from polyrnn.sizes import sizes_agree
+from polyrnn.reading import check_like, leaf_name, only
+from polyrnn.sizes import shapes_agree
 
 # A tuple, because the union of two types would be made anew at each step.
 SEQUENCE = (tuple, list)
@@ -103,12 +102,6 @@ class StepResults:
         self._kinds += tuple(map(type, leaves))
         return True
 
-    def _flattened(self, called: str, tree: Any) -> tuple[list[Any], Any]:
-        try:
-            return self._flatten(tree)
-        except RecursionError:
-            raise nests.too_deep(called) from None
-
     def _state_leaves(self, new_states: Any) -> list[Any]:
         """Return the leaves of new states whose containers differ from those that were given.
 
@@ -123,7 +116,7 @@ class StepResults:
             readings.append([new_states])
         forms = [_form(backend, state) for state in states]
         for reading in readings:
-            leaves, structure = self._flattened("new_states", reading)
+            leaves, structure = nests.flatten_named("new_states", reading, self._flatten)
             if structure == expected:
                 return leaves
             nests.check_levels("new_states", reading)
@@ -149,7 +142,7 @@ class StepResults:
         return f"new_states: step returned {_describe(backend, new_states)} for {count}"
 
     def _read_output(self, output: Any) -> list[Tensor]:
-        leaves, structure = self._flattened("output", output)
+        leaves, structure = nests.flatten_named("output", output, self._flatten)
         if self.output_structure is None:
             return self._read_first_output(output, leaves, structure)
         if structure != self.output_structure:
@@ -172,7 +165,8 @@ class StepResults:
         if plan.masking is not None:
             check_masked_output(plan.masking, leaves, structure)
         if plan.initial_output is not None:
-            self._check_initial_output(plan.initial_output, leaves, structure)
+            given = Nest(leaves, structure, is_plain=False)
+            check_like(backend, "initial_output", plan.initial_output, given, "the step's output")
         self._output_leaves = [_OutputLeaf(x.dtype, x.shape, backend.shape(x)) for x in leaves]
         self.is_plain_output = len(leaves) == 1 and leaves[0] is output
         if self.is_plain_output and plan.states.is_plain:
@@ -181,23 +175,6 @@ class StepResults:
             self.keys += [of_output, of_states, of_output in of_states[:1]]
         self.output_structure = structure
         return leaves
-
-    def _check_initial_output(self, initial: Nest, leaves: list[Tensor], structure: Any) -> None:
-        if initial.structure != structure:
-            given, expected = (
-                self._unflatten(form, [nests.LEAF] * count)
-                for form, count in (
-                    (initial.structure, len(initial.leaves)),
-                    (structure, len(leaves)),
-                )
-            )
-            raise ValueError(
-                f"initial_output: expected the nest of the step's output, {expected!r}, "
-                f"got {given!r}"
-            )
-        for position, (given, output) in enumerate(zip(initial.leaves, leaves, strict=True)):
-            place = leaf_name(self._backend, "initial_output", structure, position)
-            check_like(self._backend, place, given, output)
 
     def _checked(
         self,
@@ -218,7 +195,8 @@ class StepResults:
             if type(new) in kinds and new.dtype == old.dtype and new.shape == old.shape:
                 continue
             new = self._plan.to_tensor(new, partial(self._where, called, structure, position))
-            if new.dtype != old.dtype or not _fits(backend.shape(new), _static_shape(backend, old)):
+            fits = shapes_agree(backend.shape(new), _static_shape(backend, old))
+            if new.dtype != old.dtype or not fits:
                 raise ValueError(
                     f"{self._where(called, structure, position)}: step returned "
                     f"{_spell(backend, new)} for {_spell(backend, old)}"
@@ -228,12 +206,6 @@ class StepResults:
 
     def _where(self, called: str, structure: Any, position: int) -> str:
         return leaf_name(self._backend, f"{called} ", structure, position).rstrip()
-
-
-def _fits(new: tuple[Any, ...] | None, old: tuple[Any, ...] | None) -> bool:
-    if new is None or old is None:
-        return True
-    return len(new) == len(old) and all(map(sizes_agree, new, old))
 
 
 def _static_shape(backend: Backend, x: Tensor | _OutputLeaf) -> tuple[Any, ...] | None:

@@ -29,7 +29,7 @@ def make_body(plan: Plan, results: StepResults) -> Body:
         masks = [] if masking is None else masking.slices()
         cross = plan.boundaries.cross(input_count + len(masks))
     if masking is None:
-        hand_out = plan.backend.sharing.hand_out
+        hand_out = plan.sharing.hand_out
 
         # Quoted, because torch.compile meets this definition and cannot subscript types.
         def body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
@@ -41,7 +41,7 @@ def make_body(plan: Plan, results: StepResults) -> Body:
 
         return body
 
-    give, hold = masking.give(input_count), masking.hold(input_count)
+    give, hold = masking.give(input_count, plan.sharing), masking.hold(input_count)
 
     def masked_body(carry: Carry, slices: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
         states: Any
@@ -71,7 +71,7 @@ def _make_step(plan: Plan, results: StepResults) -> TakeStep:
     input_structure, state_structure = plan.inputs.structure, plan.states.structure
     constants, renewed_constants = _constants_of(plan)
     # A masked step is given tensors that are made for it, which it may write into.
-    counts = backend.sharing.counts if plan.masking is None else None
+    counts = plan.sharing.counts if plan.masking is None else None
     tensor_key, keys, read = backend.tensor_key, results.keys, results.read
 
     def step(slices: "list[Tensor]", states: "list[Tensor]") -> "tuple[list[Tensor], list[Tensor]]":
@@ -111,8 +111,8 @@ def _constants_of(plan: Plan) -> tuple[list[Any], Callable[[], list[Any]] | None
         The constants; and a function that returns them anew for each step, where steps may
         write into them.
     """
-    backend, (leaves, structure, is_plain) = plan.backend, plan.constants
-    unflatten, sharing = backend.nests.unflatten, backend.sharing
+    sharing, (leaves, structure, is_plain) = plan.sharing, plan.constants
+    unflatten = plan.backend.nests.unflatten
     if not leaves:
         return [] if structure is None else unflatten(structure, leaves), None
     if sharing.copies_constants:

@@ -107,9 +107,3 @@ def _known_to_registry(module: str, name: str) -> tuple[str, str]:
     elif module == "keras" and name.endswith("Variable"):
         advice = "; pass x.value"
     return ", ".join(registry.installed().names()), advice
-
-
-def summary(error: BaseException) -> str:
-    """Return the type of an error and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -46,7 +46,7 @@ def wrote_into(plan: Plan, called: str, before: list[Any] | None, tensors: Seque
 
 
 def _counts(plan: Plan) -> Callable[[Sequence[Tensor]], list[Any] | None]:
-    return plan.backend.sharing.counts or (lambda tensors: None)
+    return plan.sharing.counts or (lambda tensors: None)
 
 
 def _written(plan: Plan, called: str, structure: Any, position: int) -> str:
@@ -93,13 +93,13 @@ def _written_constant(plan: Plan, x: Any, states: list[Any]) -> int | None:
     To find it, the step is called again: first with copies of all constants, which shows whether
     it writes into a constant at all, and then with copies of all constants but one at a time.
     """
-    backend, (leaves, structure, _) = plan.backend, plan.constants
-    unflatten = backend.nests.unflatten
+    copy, (leaves, structure, _) = plan.sharing.copy, plan.constants
+    unflatten = plan.backend.nests.unflatten
     of_walk = states[: -len(unflatten(structure, leaves))]
 
     def fails(read_only: int | None) -> bool:
         trial = [
-            constant if position == read_only else backend.sharing.copy(constant)
+            constant if position == read_only else copy(constant)
             for position, constant in enumerate(leaves)
         ]
         try:

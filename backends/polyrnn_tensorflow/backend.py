@@ -82,8 +82,8 @@ class TensorFlowBackend(Backend):
     def loop(
         self, body: Body, carry: Carry, xs: list[Any], *, reverse: bool, unroll: bool
     ) -> tuple[Carry, list[Any]]:
-        if unroll or tf.executing_eagerly() or static_length(xs[0]) == 1:
-            length = static_length(xs[0])
+        length = static_length(xs[0])
+        if unroll or tf.executing_eagerly() or length == 1:
             steps = zip(*(_slices(_of_length(x, length), reverse) for x in xs), strict=True)
             return python_loop(body, carry, map(list, steps), _stack)
         return graph_loop(body, carry, xs, reverse)

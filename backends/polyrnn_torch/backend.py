@@ -108,9 +108,7 @@ class TorchBackend(Backend):
     @property
     def sharing(self) -> Sharing:
         counts = count_of_writes()
-        return Sharing(
-            copy=_clone, hand_out=apart if counts is None else None, read_only=None, counts=counts
-        )
+        return Sharing(_clone, hand_out=apart if counts is None else None, counts=counts)
 
     @property
     def forward_fill(self) -> Callable[[Any, Any], Any] | None:
