@@ -133,7 +133,7 @@ ROWS = (
             title="Gradients are found where only outputs have them, or only states.",
             call=Call(
                 step=step,
-                weights=(wave(3),),
+                weights=(wave(2, 3),),
                 inputs=wave(2, 9, 3),
                 initial_states=states,
                 **flags,
