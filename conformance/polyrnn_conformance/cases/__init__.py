@@ -3,6 +3,7 @@
 from polyrnn_conformance.cases import (
     blocks,
     boundaries,
+    boundary_checks,
     calling,
     choosing,
     contract,
@@ -62,7 +63,7 @@ CHECKS: tuple[Check, ...] = (
     *nested_walks.ROWS,
     *blocks.ROWS,
     *extremes.CHECKS,
-    *boundaries.CHECKS,
+    *boundary_checks.CHECKS,
     *late.ROWS,
     *devices.ROWS,
     *occurring.ROWS,

@@ -6,9 +6,10 @@ import numpy as np
 
 import polyrnn
 from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.cases.refusing import refused
 from polyrnn_conformance.comparing import DisagreementError
 from polyrnn_conformance.rows import Case, Check, ErrorCase
-from polyrnn_conformance.steps import count_and_echo, running_sum
+from polyrnn_conformance.steps import count_and_echo
 from polyrnn_conformance.subject import Subject
 from polyrnn_conformance.trees import Host
 
@@ -85,40 +86,15 @@ ROWS = (
 )
 
 
-def _refused(
-    name: str,
-    rules: tuple[int, ...],
-    title: str,
-    text: str,
-    by_values: bool = False,
-    **changes: Any,
-) -> ErrorCase:
-    arguments = {
-        "step": running_sum,
-        "inputs": wave(2, 4, 3),
-        "initial_states": [wave(2, 3)],
-        **changes,
-    }
-    return ErrorCase(
-        name=f"refuses-{name}",
-        rules=rules,
-        title=title,
-        text=text,
-        error=ValueError,
-        by_values=by_values,
-        call=Call(**arguments),
-    )
-
-
 def _refused_lengths(
     name: str, title: str, text: str, lengths: Any, by_values: bool = False
 ) -> ErrorCase:
-    return _refused(
+    return refused(
         f"lengths-{name}",
         (15, 16),
         title,
         f"input_length{text}",
-        by_values,
+        by_values=by_values,
         input_length=Host(lengths),
     )
 
@@ -190,7 +166,7 @@ ERRORS = (
         ": expected integers, got dtype float64",
         np.asarray([]),
     ),
-    _refused(
+    refused(
         "mask-of-objects",
         (11,),
         "A mask does not contain objects.",

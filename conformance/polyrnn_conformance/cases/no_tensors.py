@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from polyrnn_conformance.calls import Call, StepMaker, wave
+from polyrnn_conformance.calls import Call, StepMaker
+from polyrnn_conformance.cases.refusing import S, X, refused
 from polyrnn_conformance.rows import Case, ErrorCase
-from polyrnn_conformance.steps import running_sum
 from polyrnn_conformance.trees import Host
 
-X, S = wave(2, 4, 3), wave(2, 3)
 MASK = np.array([[True, True, False, True], [True, False, False, False]])
 
 
@@ -79,18 +78,17 @@ def _refused(
     rules: tuple[int, ...] = (28,),
     **changes: Any,
 ) -> ErrorCase:
-    arguments = {"step": running_sum, "inputs": X, "initial_states": [S], **changes}
-    return ErrorCase(
-        name=f"refuses-{name}",
-        rules=rules,
-        title=title,
-        text=text,
-        error=error,
+    return refused(
+        name,
+        rules,
+        title,
+        text,
+        error,
         by_the_step="step" in changes,
         by_values="got dtype" in text,
         # A compiler that interprets Python may run out of stack for such a nest.
         every_mode=ENDLESS not in text,
-        call=Call(**arguments),
+        **changes,
     )
 
 

@@ -5,35 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.calls import wave
+from polyrnn_conformance.cases.refusing import S, X, refused
 from polyrnn_conformance.rows import ErrorCase
-from polyrnn_conformance.steps import running_sum
 from polyrnn_conformance.trees import Host
-
-X, S = wave(2, 4, 3), wave(2, 3)
-
-
-def _refused(
-    name: str,
-    rules: tuple[int, ...],
-    title: str,
-    text: str,
-    error: type[Exception] = ValueError,
-    drift: str = "",
-    by_values: bool = False,
-    **changes: Any,
-) -> ErrorCase:
-    arguments = {"step": running_sum, "inputs": X, "initial_states": [S], **changes}
-    return ErrorCase(
-        name=f"refuses-{name}",
-        rules=rules,
-        title=title,
-        text=text,
-        error=error,
-        drift=drift,
-        by_values=by_values,
-        call=Call(**arguments),
-    )
 
 
 def _not_callable(xp: Any) -> Callable[..., Any]:
@@ -41,7 +16,7 @@ def _not_callable(xp: Any) -> Callable[..., Any]:
 
 
 def _mask(name: str, shape: tuple[int, ...], title: str, **changes: Any) -> ErrorCase:
-    return _refused(
+    return refused(
         f"mask-{name}",
         (11,),
         title,
@@ -53,7 +28,7 @@ def _mask(name: str, shape: tuple[int, ...], title: str, **changes: Any) -> Erro
 
 
 def _lengths(name: str, title: str, text: str, lengths: Any, **options: Any) -> ErrorCase:
-    return _refused(
+    return refused(
         f"lengths-{name}",
         (15,),
         title,
@@ -64,7 +39,7 @@ def _lengths(name: str, title: str, text: str, lengths: Any, **options: Any) -> 
 
 
 ROWS = (
-    _refused(
+    refused(
         "step-not-callable",
         (3,),
         "The step function is callable.",
@@ -72,7 +47,7 @@ ROWS = (
         TypeError,
         step=_not_callable,
     ),
-    _refused(
+    refused(
         "flag-of-another-type",
         (9,),
         "A flag is True or False.",
@@ -80,7 +55,7 @@ ROWS = (
         TypeError,
         unroll="yes",
     ),
-    _refused(
+    refused(
         "number-for-flag",
         (7,),
         "A flag is not a number.",
@@ -88,21 +63,21 @@ ROWS = (
         TypeError,
         go_backwards=1,
     ),
-    _refused(
+    refused(
         "inputs-rank-2",
         (1,),
         "Inputs have rank 3 or more.",
         "inputs: expected (batch, time, ...) with rank 3 or more, got shape (2, 3)",
         inputs=wave(2, 3),
     ),
-    _refused(
+    refused(
         "inputs-leaf-rank-2",
         (1,),
         "Every leaf of the inputs has rank 3 or more; the error names it by its path.",
         "inputs['b'][1]: expected (batch, time, ...) with rank 3 or more, got shape (2, 4)",
         inputs={"a": X, "b": [X, wave(2, 4)]},
     ),
-    _refused(
+    refused(
         "inputs-rank-2-time-major",
         (1,),
         "With time_major the error names the axes in that order.",
@@ -110,21 +85,21 @@ ROWS = (
         inputs=wave(4, 2),
         time_major=True,
     ),
-    _refused(
+    refused(
         "inputs-of-other-batch",
         (1,),
         "All leaves of the inputs have the same batch.",
         "inputs[1]: expected batch 2 as in inputs[0], got 3 in shape (3, 4, 3)",
         inputs=[X, wave(3, 4, 3)],
     ),
-    _refused(
+    refused(
         "inputs-of-other-time",
         (1,),
         "All leaves of the inputs have the same time.",
         "inputs['b']: expected time 4 as in inputs['a'], got 5 in shape (2, 5, 3)",
         inputs={"a": X, "b": wave(2, 5, 3)},
     ),
-    _refused(
+    refused(
         "inputs-of-other-time-time-major",
         (1,),
         "With time_major the first axis is time.",
@@ -132,14 +107,14 @@ ROWS = (
         inputs=(wave(4, 2, 3), wave(5, 2, 3)),
         time_major=True,
     ),
-    _refused(
+    refused(
         "inputs-empty-nest",
         (1,),
         "Inputs contain at least one tensor.",
         "inputs: expected at least one tensor, got an empty nest",
         inputs=[None, {}],
     ),
-    _refused(
+    refused(
         "inputs-text",
         (1, 16),
         "Text is not a tensor.",
@@ -148,7 +123,7 @@ ROWS = (
         TypeError,
         inputs={"a": Host("text")},
     ),
-    _refused(
+    refused(
         "states-object",
         (2, 16),
         "An object that is not a tensor of any framework is not a state.",
@@ -157,21 +132,21 @@ ROWS = (
         TypeError,
         initial_states=[S, [Host(object())]],
     ),
-    _refused(
+    refused(
         "inputs-ragged-list",
         (16,),
         "A list of numbers has rows of equal length.",
         "inputs: expected lists of equal length",
         inputs=Host([[[1.0], [2.0]], [[3.0]]]),
     ),
-    _refused(
+    refused(
         "time-empty",
         (8,),
         "There is at least one time step.",
         "inputs: expected (batch, time, ...) with at least one time step, got shape (2, 0, 3)",
         inputs=wave(2, 0, 3),
     ),
-    _refused(
+    refused(
         "time-empty-time-major",
         (8,),
         "There is at least one time step; the first axis counts with time_major.",
@@ -195,7 +170,7 @@ ROWS = (
     ),
     _mask("of-other-time", (2, 5), "A mask has as many time steps as the inputs."),
     _mask("of-other-batch", (1, 4), "A mask of one sample is not broadcast."),
-    _refused(
+    refused(
         "mask-time-major",
         (6, 11),
         "With time_major a mask is (time, batch).",
@@ -205,14 +180,14 @@ ROWS = (
         mask=np.ones((2, 4), bool),
         time_major=True,
     ),
-    _refused(
+    refused(
         "mask-of-text",
         (11,),
         "A mask does not contain text.",
         "mask: expected bool or numbers, got dtype <U3; pass numbers, such as x.astype('float32')",
         mask=Host(np.full((2, 4), "yes")),
     ),
-    _refused(
+    refused(
         "mask-without-states",
         (13,),
         "A mask needs states.",
@@ -220,7 +195,7 @@ ROWS = (
         initial_states=[],
         mask=np.ones((2, 4), bool),
     ),
-    _refused(
+    refused(
         "lengths-without-states",
         (13, 15),
         "Lengths need states.",
@@ -228,7 +203,7 @@ ROWS = (
         initial_states=(),
         input_length=Host([2, 3]),
     ),
-    _refused(
+    refused(
         "masked-state-without-batch",
         (13,),
         "With a mask every state of rank 1 or more has the batch as its first axis.",
@@ -237,7 +212,7 @@ ROWS = (
         initial_states=[S, {"n": wave(5)}],
         mask=np.ones((2, 4), bool),
     ),
-    _refused(
+    refused(
         "masked-state-of-other-batch",
         (13,),
         "With lengths every state has the batch as its first axis.",
@@ -290,14 +265,14 @@ ROWS = (
         ": expected lists of equal length",
         [1, [2]],
     ),
-    _refused(
+    refused(
         "lengths-tensor-of-floats",
         (15,),
         "Lengths as a tensor are integers.",
         "input_length: expected integers, got dtype float32",
         input_length=np.array([1.0, 2.0], "float32"),
     ),
-    _refused(
+    refused(
         "lengths-tensor-of-other-batch",
         (15,),
         "Lengths as a tensor have one entry for each sample.",

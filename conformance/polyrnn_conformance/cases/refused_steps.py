@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from polyrnn_conformance.calls import Call, StepMaker, wave
+from polyrnn_conformance.calls import StepMaker, wave
+from polyrnn_conformance.cases.refusing import S, refused
 from polyrnn_conformance.rows import ErrorCase
 
-X, S = wave(2, 4, 3), wave(2, 3)
 MASK = np.ones((2, 4), bool)
 
 
@@ -29,15 +29,14 @@ def _refused(
     error: type[Exception] = ValueError,
     **changes: Any,
 ) -> ErrorCase:
-    arguments = {"step": _returns(what), "inputs": X, "initial_states": [S], **changes}
-    return ErrorCase(
-        name=f"refuses-step-{name}",
-        rules=rules,
-        title=title,
-        text=text,
-        error=error,
+    return refused(
+        f"step-{name}",
+        rules,
+        title,
+        text,
+        error,
         by_the_step=True,
-        call=Call(**arguments),
+        **{"step": _returns(what), **changes},
     )
 
 

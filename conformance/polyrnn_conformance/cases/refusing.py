@@ -1,0 +1,51 @@
+"""Makes the rows of calls that raise an error."""
+
+from typing import Any
+
+from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.rows import ErrorCase
+from polyrnn_conformance.steps import running_sum
+
+X, S = wave(2, 4, 3), wave(2, 3)
+
+
+def refused(
+    name: str,
+    rules: tuple[int, ...],
+    title: str,
+    text: str,
+    error: type[Exception] = ValueError,
+    *,
+    drift: str = "",
+    by_the_step: bool = False,
+    by_values: bool = False,
+    every_mode: bool = True,
+    **changes: Any,
+) -> ErrorCase:
+    """Return the row of a call that raises an error.
+
+    Args:
+        name: The name of the row, without its prefix.
+        rules: As for `ErrorCase`, like all that follow but `changes`.
+        title: The title.
+        text: The text of the error.
+        error: The type of the error.
+        drift: The departure of another implementation.
+        by_the_step: Whether the fault is what the step returns.
+        by_values: Whether the fault is what a NumPy array holds.
+        every_mode: Whether the row runs in every mode.
+        **changes: The arguments of the call that are not those of a plain running sum.
+    """
+    arguments = {"step": running_sum, "inputs": X, "initial_states": [S], **changes}
+    return ErrorCase(
+        name=f"refuses-{name}",
+        rules=rules,
+        title=title,
+        text=text,
+        error=error,
+        drift=drift,
+        by_the_step=by_the_step,
+        by_values=by_values,
+        every_mode=every_mode,
+        call=Call(**arguments),
+    )
