@@ -167,15 +167,15 @@ NUMPY = [
     Mutant(
         "The initial output is not checked.",
         "refuses-initial-output-of-other-dtype",
-        step_results.StepResults,
-        "_check_initial_output",
+        step_results,
+        "check_like",
         lambda right: lambda *arguments: None,
     ),
     Mutant(
         "Reset states are not checked.",
         "refuses-reset-states-of-other-shape",
         plan,
-        "check_reset_states",
+        "check_like",
         lambda right: lambda *arguments: None,
     ),
     Mutant(

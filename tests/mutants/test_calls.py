@@ -1,6 +1,5 @@
 """Test that the suite rejects faults planted around `rnn`, in its arguments or results."""
 
-import inspect
 import os
 from collections.abc import Callable
 from typing import Any
@@ -8,31 +7,11 @@ from typing import Any
 import numpy as np
 import optree
 import pytest
-from mutation import Mutant, assert_accepted, assert_rejected
+from mutation import Mutant, assert_accepted, assert_rejected, calling
 
 import polyrnn
 
 SUITE = ("test_cases", "test_errors", "test_checks")
-
-
-def calling(change: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Return a mutation of `rnn` from a function of the right `rnn` and the arguments."""
-
-    def mutate(right: Any) -> Any:
-        signature = inspect.signature(right)
-
-        def mutated(*arguments: Any, **keywords: Any) -> Any:
-            bound = signature.bind(*arguments, **keywords)
-            bound.apply_defaults()
-
-            def call(**changes: Any) -> Any:
-                return right(**(bound.arguments | changes))
-
-            return change(call, **bound.arguments)
-
-        return mutated
-
-    return mutate
 
 
 def lengths_as_if_the_longest_filled_the_axis(

@@ -1,15 +1,14 @@
 """Test that the suite rejects faults that need several options, many steps or extreme values."""
 
-import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from mutation import Mutant, assert_accepted, assert_rejected
+from mutation import Mutant, assert_accepted, assert_rejected, calling
 
 import polyrnn
 import polyrnn_numpy.backend
@@ -20,26 +19,6 @@ SUITE = ("test_cases", "test_errors", "test_checks")
 
 EAGER = "eager"
 """The name that `mutation` uses for the row of a batch of combinations in eager mode."""
-
-
-def calling(change: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Return a mutation of `rnn` from a function of the right `rnn` and the arguments."""
-
-    def mutate(right: Any) -> Any:
-        signature = inspect.signature(right)
-
-        def mutated(*arguments: Any, **keywords: Any) -> Any:
-            bound = signature.bind(*arguments, **keywords)
-            bound.apply_defaults()
-
-            def call(**changes: Any) -> Any:
-                return right(**(bound.arguments | changes))
-
-            return change(call, **bound.arguments)
-
-        return mutated
-
-    return mutate
 
 
 def zeroed_by_the_mask_of_the_other_end(

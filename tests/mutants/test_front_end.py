@@ -265,7 +265,7 @@ OTHERS = [
         "A step may change shapes.",
         "refuses-step-other-shape",
         step_results,
-        "_fits",
+        "shapes_agree",
         lambda _: lambda *arguments: True,
     ),
     (

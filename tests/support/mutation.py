@@ -1,5 +1,6 @@
 """Plant a fault and run the conformance suite, which has to find it."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -105,3 +106,23 @@ def assert_accepted(backend: str, *modules: str, mutants: Sequence[Mutant]) -> N
     verdict = judge(backend, *modules)
     assert verdict.failed == {}
     assert {mutant.rejected_by for mutant in mutants} <= verdict.passed
+
+
+def calling(change: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a mutation of `rnn` from a function of the right `rnn` and the arguments."""
+
+    def mutate(right: Any) -> Any:
+        signature = inspect.signature(right)
+
+        def mutated(*arguments: Any, **keywords: Any) -> Any:
+            bound = signature.bind(*arguments, **keywords)
+            bound.apply_defaults()
+
+            def call(**changes: Any) -> Any:
+                return right(**(bound.arguments | changes))
+
+            return change(call, **bound.arguments)
+
+        return mutated
+
+    return mutate
