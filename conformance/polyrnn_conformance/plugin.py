@@ -51,6 +51,7 @@ class Run:
         random_calls: The number of random calls in the first mode, and in each of the others.
         strength: The number of levels in a combination, in every mode; `None` for the default
             of each mode.
+        is_thorough: Whether every refused call runs in every mode.
         left_out: The number of cases left out, by reason; 0 means all cases of a kind that
             cannot be counted, such as those of a mode that the harness lacks.
         left_out_rules: The number of cases left out, by rules.
@@ -60,6 +61,7 @@ class Run:
     modes: tuple[str, ...]
     random_calls: tuple[int, int]
     strength: int | None = None
+    is_thorough: bool = False
     left_out: Counter[str] = field(default_factory=Counter)
     left_out_rules: Counter[str] = field(default_factory=Counter)
 
@@ -95,7 +97,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--polyrnn-profile",
         choices=sorted(PROFILES),
         default="ci",
-        help="the number of random calls and combinations (default: ci)",
+        help="the number of random calls, combinations and refused calls (default: ci)",
     )
     group.addoption(
         "--polyrnn-random-calls",
@@ -141,11 +143,11 @@ def _make_run(config: pytest.Config) -> Run:
     count = config.getoption("--polyrnn-random-calls")
     if count is not None and count < 1:
         raise pytest.UsageError(f"--polyrnn-random-calls: expected 1 or more, got {count}")
-    counts = PROFILES[config.getoption("--polyrnn-profile")] if count is None else (count, count)
-    strength = config.getoption("--polyrnn-strength")
-    if strength is None and config.getoption("--polyrnn-profile") == "nightly":
-        strength = 3
-    run = Run(subject, modes, counts, strength)
+    profile = config.getoption("--polyrnn-profile")
+    counts = PROFILES[profile] if count is None else (count, count)
+    is_thorough = profile == "nightly"
+    strength = config.getoption("--polyrnn-strength") or (3 if is_thorough else None)
+    run = Run(subject, modes, counts, strength, is_thorough)
     for capability, sentence in harness.limitations.items():
         run.left_out[f"{capability}: {sentence}"] = 0
     for mode in harness.modes:
@@ -210,7 +212,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     selection = getattr(metafunc.function, "polyrnn_selection", None)
     if isinstance(selection, Selection):
         run = metafunc.config.stash[RUN]
-        chosen = pairs(selection, run.subject, run.modes)
+        chosen = pairs(selection, run.subject, run.modes, every_error=run.is_thorough)
         names = [f"{row.name}-{mode}" for row, mode in chosen]
         metafunc.parametrize(("row", "mode"), chosen, ids=names)
     elif "random_batch" in metafunc.fixturenames:
@@ -230,9 +232,9 @@ def _combination_batches(run: Run, *, differentiated: bool) -> list[CombinationB
     harness, size = run.subject.harness, COMBINATIONS_AT_ONCE
     batches = []
     for mode in run.modes:
-        # Modes that trace the step are slow.
+        # Modes that trace the step are slow, and slowest where they trace its gradient too.
         is_traced = harness.step_calls(mode) != "each"
-        strength = run.strength or (2 if is_traced else 3)
+        strength = run.strength or (3 if not is_traced else 1 if differentiated else 2)
         rows = rows_of(
             harness.dtypes,
             strength,

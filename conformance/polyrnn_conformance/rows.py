@@ -1,5 +1,6 @@
 """The rows of the conformance table."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -68,6 +69,11 @@ class ErrorCase(Row):
     by_the_step: bool = False
     by_values: bool = False
     every_mode: bool = True
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What is refused: the type of the error and the argument that its text names."""
+        return self.error.__name__, re.split(r"[^\w ]", self.text, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, kw_only=True)

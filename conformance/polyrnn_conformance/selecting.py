@@ -44,14 +44,34 @@ def differentiating(test: Test) -> Test:
     return test
 
 
-def pairs(selection: Selection, subject: Subject, modes: tuple[str, ...]) -> list[tuple[Row, str]]:
-    """Return each row with each of the modes that it applies to."""
-    return [
-        (row, mode)
-        for row in selection.rows
-        for mode in modes
-        if _has_meaning(selection, row, subject, mode)
-    ]
+def pairs(
+    selection: Selection, subject: Subject, modes: tuple[str, ...], *, every_error: bool
+) -> list[tuple[Row, str]]:
+    """Return each row with each of the modes that it applies to.
+
+    Args:
+        selection: The rows.
+        subject: The backend under test.
+        modes: The modes that are run.
+        every_error: Run every call that has to be refused in every mode. Otherwise modes that
+            trace the step, where each call is slow, run the first call of each kind; the first
+            mode of a harness always runs all.
+    """
+    harness = subject.harness
+    chosen: list[tuple[Row, str]] = []
+    for mode in modes:
+        is_traced = harness.step_calls(mode) != "each"
+        is_sampled = not every_error and is_traced and mode != harness.modes[0]
+        kinds: set[tuple[str, str]] = set()
+        for row in selection.rows:
+            if not _has_meaning(selection, row, subject, mode):
+                continue
+            if is_sampled and isinstance(row, ErrorCase):
+                if row.kind in kinds:
+                    continue
+                kinds.add(row.kind)
+            chosen.append((row, mode))
+    return chosen
 
 
 def _has_meaning(selection: Selection, row: Row, subject: Subject, mode: str) -> bool:

@@ -165,9 +165,9 @@ def _megabytes() -> float:
 
 # Calls that compile are slow, so fewer of them are made.
 COUNTS = {
-    **dict.fromkeys(["plain-all", "plain-masked", "plain-last"], 2000),
-    **dict.fromkeys(["gradient-plain-masked", "compiled-masked", "nested-masked"], 500),
-    **dict.fromkeys(["raising-all", "raising-masked", "raising-in-its-second-trace"], 1000),
+    **dict.fromkeys(["plain-all", "plain-masked", "plain-last"], 1000),
+    **dict.fromkeys(["gradient-plain-masked", "compiled-masked", "nested-masked"], 250),
+    **dict.fromkeys(["raising-all", "raising-masked", "raising-in-its-second-trace"], 500),
     **dict.fromkeys(["callback-masked", "custom_vjp-masked", "gradient-custom_vjp-masked"], 30),
 }
 
