@@ -21,6 +21,7 @@ class Arguments(NamedTuple):
     reset_states: Any = None
     initial_output: Any = None
     truncate_every: Any = None
+    checkpoint_every: Any = None
 
     def with_tensors(self) -> dict[str, Any]:
         """Return the arguments that may hold tensors, by name, in the order of choosing."""

@@ -22,8 +22,19 @@ Carry: TypeAlias = tuple[list[Tensor] | None, ...]
 Body: TypeAlias = Callable[[Carry, list[Tensor]], tuple[Carry, list[Tensor]]]
 """One step of a loop: ``(carry, slices) -> (carry, outputs)``."""
 
+Walk: TypeAlias = Callable[[Carry, list[Tensor]], tuple[Carry, list[Tensor]]]
+"""A loop over some time steps: ``(carry, xs) -> (carry, stacked outputs)``."""
 
 _TENSOR_KEY = attrgetter("__class__", "dtype", "shape")
+
+
+class CheckpointedLoop(Protocol):
+    """The type of `Backend.checkpointed_loop`."""
+
+    def __call__(
+        self, walk: Walk, carry: Carry, xs: list[Tensor], /, *, size: int, reverse: bool
+    ) -> tuple[Carry, list[Tensor]]:
+        """Walk block by block."""
 
 
 class Nests(Protocol):
@@ -283,6 +294,24 @@ class Backend(ABC):
         output with each masked entry replaced by the last entry before it that is not masked.
         Return a function where the loop runs in Python, because it saves a `select` at each
         step. Where a compiler fuses a step into one kernel, `None` is faster.
+        """
+        return None
+
+    @property
+    def checkpointed_loop(self) -> CheckpointedLoop | None:
+        """A function that walks in blocks and saves memory in training, or `None`.
+
+        It is called as ``checkpointed_loop(walk, carry, xs, size=size, reverse=reverse)``, and
+        calls ``walk(carry, block)`` for each block of `size` time steps of `xs`, in the order of
+        the walk. Of each block the backward pass keeps the carry that the block was given, and
+        calls `walk` again for everything else, with the same random numbers. Gradients flow to
+        everything that the step uses. The number of time steps is static and a multiple of
+        `size`. An entry of the carry that is `None` stays `None`. The function returns what one
+        `loop` over all of `xs` returns.
+
+        Return `None` where the framework does not differentiate, or where the call is not
+        differentiated; then the argument `checkpoint_every` of `rnn` changes nothing. A backend
+        with this function needs ``concatenate`` in its `namespace`.
         """
         return None
 

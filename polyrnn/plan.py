@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from polyrnn.arguments import Arguments
 from polyrnn.backend import Backend, Sharing, Tensor
+from polyrnn.blocks import Blocks, make_blocks
 from polyrnn.boundaries import Boundaries, make_boundaries, read_step_count
 from polyrnn.mask_arguments import read_lengths, read_mask
 from polyrnn.masking import Masking, check_masked_states, make_masking
@@ -36,6 +37,8 @@ class Plan(NamedTuple):
         unroll: Walk in plain Python.
         time_major: Outputs have time as their first axis.
         all_outputs: Return the outputs of all steps.
+        blocks: The blocks of steps that are computed again in the backward pass; `None` where
+            nothing is.
     """
 
     backend: Backend
@@ -53,6 +56,7 @@ class Plan(NamedTuple):
     unroll: bool
     time_major: bool
     all_outputs: bool
+    blocks: Blocks | None
 
 
 _NO_CONSTANTS = Nest([], None, is_plain=True)
@@ -89,6 +93,7 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
         protected = list(map(sharing.read_only, protected))
 
     initial_output = _read_initial_output(reader, arguments)
+    checkpoint_every = read_step_count("checkpoint_every", arguments.checkpoint_every, sizes)
     boundaries = _read_boundaries(reader, arguments, sizes, states, xs[0])
     masking = None
     mask = _read_masks(reader, arguments, sizes, states, xs[0])
@@ -120,6 +125,7 @@ def make_plan(choice: Choice, arguments: Arguments) -> Plan:
         unroll=arguments.unroll,
         time_major=arguments.time_major,
         all_outputs=arguments.return_all_outputs,
+        blocks=make_blocks(sizes.time, checkpoint_every),
     )
 
 

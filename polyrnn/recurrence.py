@@ -1,6 +1,7 @@
 """`rnn`: checks and plans a call, lets the backend loop over it, and returns the results."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from polyrnn.arguments import Arguments
@@ -32,6 +33,7 @@ def rnn(
     reset_states: Any = None,
     initial_output: Any = None,
     truncate_every: int | None = None,
+    checkpoint_every: int | None = None,
 ) -> tuple[Any, Any, list[Any]]:
     """Walk a step function over the time axis of a tensor or a nest of tensors.
 
@@ -112,6 +114,12 @@ def rnn(
             are detached before every step whose number, counted from the beginning of the walk,
             is a multiple of it. The values are the same. An integer from 1; needs a time axis of
             static length.
+        checkpoint_every: Save memory in training: of each block of this many steps, the backward
+            pass keeps the states at its beginning and calls the step again for the rest. Values
+            and gradients are the same, and so are random numbers, or the call is refused. A number
+            near the square root of the number of time steps takes the least memory. An integer
+            from 1; needs a time axis of static length. It changes nothing where no gradients are
+            computed, or where the backend does not support it.
 
     Returns:
         ``(last_output, outputs, new_states)``. `last_output` is the last output of the
@@ -169,6 +177,7 @@ def rnn(
         reset_states,
         initial_output,
         truncate_every,
+        checkpoint_every,
     )
     choice = choose(backend, arguments.with_tensors())
     return _walk(make_plan(choice, arguments))
@@ -179,7 +188,8 @@ def _walk(plan: Plan) -> tuple[Any, Any, list[Any]]:
     copy = plan.sharing.copy
     results = StepResults(plan)
     check_constants = watching_constants(plan)
-    carry, stacked = backend.loop(
+    loop = backend.loop if plan.blocks is None else partial(plan.blocks.loop, backend)
+    carry, stacked = loop(
         make_body(plan, results),
         (plan.states.leaves, _initially_held(plan)),
         loop_inputs(plan),
