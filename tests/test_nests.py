@@ -1,5 +1,7 @@
 """Test that nests of inputs, states, constants and outputs keep their structure."""
 
+import gc
+import sys
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass, fields
 from typing import Any
@@ -215,3 +217,29 @@ def test_paths_are_the_expressions_that_reach_the_leaves() -> None:
 )
 def test_a_list_of_numbers_is_a_tensor(value: Any, is_one: bool) -> None:
     assert nests.is_number_list(value) is is_one
+
+
+def test_classes_may_be_collected_while_a_nest_is_flattened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Before 0.19.1, optree held a lock there that the finalizer of a class also needs.
+    errors: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", errors.append)
+    thresholds = gc.get_threshold()
+    try:
+        for allocations in range(1, 40):
+            gc.collect()
+            gc.disable()
+            for _ in range(5):
+                cycle = namedtuple("cycle", "left right")
+                cycle.itself = [cycle]  # type: ignore[attr-defined]
+                nests.flatten(cycle(1, 2))
+            del cycle
+            new = [type("New", (tuple,), {})() for _ in range(10)]
+            gc.set_threshold(gc.get_count()[0] + allocations, 1000, 1000)
+            gc.enable()
+            nests.flatten(new)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.enable()
+    assert not errors
