@@ -218,7 +218,17 @@ def test_an_interrupt_keeps_what_was_measured(
     assert chart.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Start child processes that SIGINT interrupts, even if it does not interrupt this process."""
+    # A shell script starts background jobs with SIGINT ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there are no process groups to interrupt")
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_from_the_terminal_reaches_the_worker_too(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     options = ["--backend=numpy", "--pairs=50", "--sweep=batch", "--json", str(path)]
