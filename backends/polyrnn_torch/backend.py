@@ -13,10 +13,12 @@ import numpy as np
 import torch
 
 from polyrnn import Backend
-from polyrnn.backend import Body, Carry, Sharing
+from polyrnn.backend import Body, Carry, CheckpointedLoop, Sharing
 from polyrnn_torch import registered_nodes
+from polyrnn_torch.checkpointing import checkpointed_loop
 from polyrnn_torch.compiled_loop import compiled_loop
 from polyrnn_torch.eager_loop import apart, count_of_writes, eager_loop
+from polyrnn_torch.internals import is_transformed
 from polyrnn_torch.tracing import keep_in_one_piece
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex)
@@ -113,6 +115,14 @@ class TorchBackend(Backend):
     @property
     def forward_fill(self) -> Callable[[Any, Any], Any] | None:
         return None if torch.compiler.is_compiling() else _forward_fill
+
+    @property
+    def checkpointed_loop(self) -> CheckpointedLoop | None:
+        # Transformations of torch.func take no function that frees its graph by itself.
+        is_eager = not torch.compiler.is_compiling()
+        if not torch.is_grad_enabled() or (is_eager and is_transformed()):
+            return None
+        return checkpointed_loop
 
     def flip(self, x: Any) -> Any:
         return x.flip(0)

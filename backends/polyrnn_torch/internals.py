@@ -8,7 +8,7 @@ are imported in a trace only.
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from pkgutil import resolve_name
 from types import CodeType
 from typing import Any
@@ -23,6 +23,7 @@ TRANSFORMATIONS = "the fast path of a call outside of torch.func"
 SKIPPED = "a graph break that is confined to a step"
 NODES = "a nest of a type that is registered with torch"
 UNSUPPORTED = "the original error of a function under torch.compile"
+NUMBERS = "the numbers of the nodes of a graph of gradients"
 
 PRIVATE = PrivateNames(
     "torch",
@@ -46,6 +47,7 @@ PRIVATE = PrivateNames(
         ),
         NODES: ("torch.utils._pytree:SUPPORTED_NODES",),
         UNSUPPORTED: ("torch._dynamo.exc:Unsupported",),
+        NUMBERS: ("torch.autograd.graph:Node._sequence_nr",),
     },
 )
 
@@ -54,6 +56,12 @@ counts_writes: bool = not PRIVATE.missing(COUNTS)
 
 version: Callable[[Any], int] = attrgetter("_version")
 """A function that returns how often a tensor was written into."""
+
+numbers_nodes: bool = not PRIVATE.missing(NUMBERS)
+"""Whether torch numbers the nodes of a graph of gradients in the order in which it makes them."""
+
+number: Callable[[Any], int] = methodcaller("_sequence_nr")
+"""A function that returns the number of a node; later nodes have higher numbers."""
 
 _current_level = PRIVATE.find(*PRIVATE.uses[TRANSFORMATIONS])
 
