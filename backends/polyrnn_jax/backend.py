@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax, tree_util
 
 from polyrnn import Backend, python_loop
-from polyrnn.backend import Body, Carry
+from polyrnn.backend import Body, Carry, CheckpointedLoop, Walk
 from polyrnn_jax import internals, pytrees
 
 
@@ -71,6 +71,19 @@ class JaxBackend(Backend):
         else:
             carry, stacked = self._loops.run(result, carry, xs, ended=scan.traces)
         return carry, stacked
+
+    @property
+    def checkpointed_loop(self) -> CheckpointedLoop:
+        return self._checkpointed_loop
+
+    def _checkpointed_loop(
+        self, walk: Walk, carry: Carry, xs: list[Any], *, size: int, reverse: bool
+    ) -> tuple[Carry, list[Any]]:
+        blocks = [x.reshape(-1, size, *x.shape[1:]) for x in xs]
+        carry, stacked = self.loop(
+            jax.checkpoint(walk, prevent_cse=False), carry, blocks, reverse=reverse, unroll=False
+        )
+        return carry, [y.reshape(-1, *y.shape[2:]) for y in stacked]
 
     def convert(self, value: Any, like: Any = None) -> Any:
         if like is None and isinstance(value, jax.Array):

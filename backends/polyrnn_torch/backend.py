@@ -118,9 +118,8 @@ class TorchBackend(Backend):
 
     @property
     def checkpointed_loop(self) -> CheckpointedLoop | None:
-        # Transformations of torch.func take no function that frees its graph by itself.
-        is_eager = not torch.compiler.is_compiling()
-        if not torch.is_grad_enabled() or (is_eager and is_transformed()):
+        # Neither torch.func nor torch.jit.trace takes a function that frees its graph by itself.
+        if is_transformed() or torch.jit.is_tracing() or not torch.is_grad_enabled():
             return None
         return checkpointed_loop
 

@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint, get_device_states, set_device_sta
 
 from polyrnn.backend import Carry, Walk
 from polyrnn_torch import internals
+from polyrnn_torch.compiled_loop import is_differentiated
 
 Flat = Callable[[list[Any]], list[Any]]
 """A walk over one block: takes and returns tensors alone."""
@@ -28,9 +29,12 @@ def checkpointed_loop(
     walk: Walk, carry: Carry, xs: list[Any], *, size: int, reverse: bool
 ) -> tuple[Carry, list[Any]]:
     """Walk block by block; see `polyrnn.Backend.checkpointed_loop`."""
+    is_traced = torch.compiler.is_compiling()
+    if is_traced and not is_differentiated(_leaves(carry)):
+        # The walk may be a scan, which torch.utils.checkpoint does not support.
+        return walk(carry, xs)
     blocks = list(zip(*(x.split(size) for x in xs), strict=True))
-    frees_graphs = internals.numbers_nodes and not torch.compiler.is_compiling()
-    outside = _Outside() if frees_graphs else None
+    outside = _Outside() if internals.numbers_nodes and not is_traced else None
     collected = []
     for block in reversed(blocks) if reverse else blocks:
         flat, taken_apart, results_of = _flattened(walk, carry)
@@ -56,15 +60,16 @@ def _flattened(
     sizes = [None if entry is None else len(entry) for entry in carry]
     count = sum(size or 0 for size in sizes)
 
-    def carry_of(tensors: list[Any]) -> Carry:
+    # Quoted, because torch.compile meets these definitions and cannot subscript types.
+    def carry_of(tensors: "list[Any]") -> Carry:
         left = iter(tensors)
         return tuple(None if size is None else [next(left) for _ in range(size)] for size in sizes)
 
-    def flat(tensors: list[Any]) -> list[Any]:
+    def flat(tensors: "list[Any]") -> "list[Any]":
         after, outputs = walk(carry_of(tensors[:count]), tensors[count:])
         return [*_leaves(after), *outputs]
 
-    def results_of(tensors: list[Any]) -> tuple[Carry, list[Any]]:
+    def results_of(tensors: "list[Any]") -> "tuple[Carry, list[Any]]":
         return carry_of(tensors[:count]), list(tensors[count:])
 
     return flat, _leaves(carry), results_of

@@ -91,11 +91,11 @@ def _walk(body: Body, carry: Carry, xs: Sequence[Any]) -> tuple[Carry, list[Any]
 
 def _is_scannable(results: list[Any]) -> bool:
     """Return whether a scan is correct, judging by the results of the first steps."""
-    return not _is_differentiated(results) and not any(_is_sharded(type(x)) for x in results)
+    return not is_differentiated(results) and not any(_is_sharded(type(x)) for x in results)
 
 
-def _is_differentiated(leaves: list[Any]) -> bool:
-    """Return whether gradients may be computed, judging by the results of the first steps.
+def is_differentiated(leaves: list[Any]) -> bool:
+    """Return whether gradients may be computed in a trace, judging by results of the first steps.
 
     Inductor computes wrong gradients of a scan (pytorch#153679, still open in torch 2.13). All
     tensors that the step uses, weights that it closes over included, take part in the first step.

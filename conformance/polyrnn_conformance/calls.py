@@ -16,7 +16,7 @@ It may use ``log``, ``matmul``, ``sum``, ``tanh`` and ``where`` of the namespace
 """
 
 
-BEYOND = ("reset", "reset_states", "initial_output", "truncate_every")
+BEYOND = ("reset", "reset_states", "initial_output", "truncate_every", "checkpoint_every")
 """Arguments that ``tf.keras.backend.rnn`` does not have."""
 
 
@@ -41,6 +41,7 @@ class Call:
         reset_states: The states with which they begin.
         initial_output: What masked steps put out before the first valid one.
         truncate_every: Through how many steps gradients flow.
+        checkpoint_every: How many steps are computed again together in the backward pass.
     """
 
     step: StepMaker
@@ -59,6 +60,7 @@ class Call:
     reset_states: Any = None
     initial_output: Any = None
     truncate_every: Any = None
+    checkpoint_every: Any = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `polyrnn.rnn` except the step function, by name.

@@ -39,6 +39,9 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "outputs": ("tensor", "list-of-one", "nested", "first-state"),
     "returned": ("list", "tuple", "bare"),
     "on_host": ("nothing", "inputs", "initial_states", "constants", "all"),
+    "resets": ("none", "initial", "other"),
+    "initial_output": ("no", "yes"),
+    "blocks": ("none", "truncated", "checkpointed", "both"),
     "batch": ("1", "2", "3"),
     "time": ("1", "2", "5", "7"),
     "dtype": (*DTYPES, _MIXED),
@@ -51,6 +54,9 @@ def _excluded() -> Iterator[tuple[Place, Place]]:
     for masking in masked:
         for states in ("without-batch", "none"):
             yield ("masking", masking), ("states", states)
+    for resets in ("initial", "other"):
+        for states in ("without-batch", "none"):
+            yield ("resets", resets), ("states", states)
     for pattern in ("left", "gaps"):
         for masking in ("lengths", "length"):
             yield ("masking", masking), ("pattern", pattern)
@@ -65,8 +71,8 @@ def _excluded() -> Iterator[tuple[Place, Place]]:
 EXCLUDED = tuple(_excluded())
 """Pairs of levels that exclude each other.
 
-A mask needs states that have a batch axis. Lengths cannot express gaps, and one length for
-all samples cannot mask a sample at all steps. Only a single state can be returned bare.
+A mask or a reset needs states that have a batch axis. Lengths cannot express gaps, and one length
+for all samples cannot mask a sample at all steps. Only a single state can be returned bare.
 """
 
 
@@ -93,6 +99,7 @@ FEWER: dict[str, tuple[str, ...]] = {
     "outputs": ("tensor", "nested", "first-state"),
     "returned": ("list", "tuple"),
     "padding": ("nan",),
+    "resets": ("none", "other"),
     "batch": ("2",),
     "dtype": ("bfloat16", _MIXED),
 }
@@ -154,8 +161,12 @@ def factors_for(
         # Values on the host have no gradients, and finite differences would change a float mask.
         del factors["on_host"]
         factors["held"] = tuple(held for held in FACTORS["held"] if held != "float-tensor")
+        # Finite differences know nothing of truncation.
+        factors["blocks"] = ("none", "checkpointed")
     if not unrolls:
+        # Both need a static number of time steps.
         factors["unroll"] = ("no",)
+        factors["blocks"] = ("none",)
     return factors
 
 
@@ -198,6 +209,11 @@ def call_of(row: Row, *, borrows: bool = True) -> RandomCall:
         borrows=borrows,
         padding=float(row["padding"]),
         flags=frozenset(flag for flag in FLAGS if row[flag] == "yes"),
+        reset=None if row["resets"] == "none" else _resets(batch, time),
+        has_reset_states=row["resets"] == "other",
+        has_initial_output=row["initial_output"] == "yes",
+        truncate_every=2 if row["blocks"] in ("truncated", "both") else None,
+        checkpoint_every=2 if row["blocks"] in ("checkpointed", "both") else None,
     )
 
 
@@ -263,6 +279,12 @@ def _leaves(dtype: str) -> Make:
         return made[-1]
 
     return leaf
+
+
+def _resets(batch: int, time: int) -> tuple[tuple[bool, ...], ...]:
+    """Return at which steps of each sample a new sequence begins."""
+    begins = (np.arange(time) + np.arange(batch)[:, None]) % 3 == 1
+    return tuple(tuple(bool(one) for one in row) for row in begins)
 
 
 def _valid(pattern: str, batch: int, time: int) -> tuple[tuple[bool, ...], ...]:

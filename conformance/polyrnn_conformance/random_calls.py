@@ -13,7 +13,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from polyrnn_conformance.calls import Call, array_of
-from polyrnn_conformance.random_steps import Leaf, held_by, mixing_step, mixing_weights, values_of
+from polyrnn_conformance.random_steps import (
+    FIRST_STATE,
+    Leaf,
+    held_by,
+    mixing_step,
+    mixing_weights,
+    values_of,
+)
 from polyrnn_conformance.trees import Host, leaves_of, map_leaves
 
 
@@ -50,6 +57,7 @@ class RandomCall:
         has_reset_states: Whether they begin with other states than the initial ones.
         has_initial_output: Whether masked steps begin with an output of their own.
         truncate_every: Through how many steps gradients flow, or `None`.
+        checkpoint_every: How many steps are computed again together, or `None`.
     """
 
     batch: int
@@ -73,6 +81,7 @@ class RandomCall:
     has_reset_states: bool = False
     has_initial_output: bool = False
     truncate_every: int | None = None
+    checkpoint_every: int | None = None
 
     @property
     def is_masked(self) -> bool:
@@ -94,8 +103,9 @@ class RandomCall:
             input_length=self._lengths(),
             reset=self._reset(),
             reset_states=self._reset_states(),
-            initial_output=self._filled(self.outputs, 11) if self.has_initial_output else None,
+            initial_output=self._initial_output(),
             truncate_every=self.truncate_every,
+            checkpoint_every=self.checkpoint_every,
             **{flag: flag in self.flags for flag in FLAGS},
         )
 
@@ -144,6 +154,11 @@ class RandomCall:
         if not self.has_reset_states:
             return None
         return held_by(self.states_as, [self._filled(state, 5) for state in self.states])
+
+    def _initial_output(self) -> Any:
+        if not self.has_initial_output:
+            return None
+        return self._filled(self.states[0] if self.outputs is FIRST_STATE else self.outputs, 11)
 
     def _lengths(self) -> Any:
         if self.lengths is None:
@@ -242,8 +257,9 @@ def random_calls(
         reset=draw(_masks(batch, time)) if resets else None,
         has_reset_states=draw(st.booleans()),
         has_initial_output=draw(st.booleans()),
-        # Truncation needs a static number of time steps, as unrolling does.
+        # Both need a static number of time steps, as unrolling does.
         truncate_every=draw(st.none() | st.integers(1, 3)) if unrolls else None,
+        checkpoint_every=draw(st.none() | st.integers(1, 3)) if unrolls else None,
     )
 
 

@@ -39,8 +39,11 @@ def rnn(
     reset_states: Any = None,
     initial_output: Any = None,
     truncate_every: int | None = None,
+    checkpoint_every: int | None = None,
 ) -> tuple[Any, Any, list[Any]]:
-    """Compute what `polyrnn.rnn` has to return; `unroll` and `truncate_every` change nothing.
+    """Compute what `polyrnn.rnn` has to return.
+
+    `unroll`, `truncate_every` and `checkpoint_every` change nothing.
 
     Args:
         step_function: Takes and returns NumPy arrays.
@@ -58,6 +61,7 @@ def rnn(
         reset_states: As for `polyrnn.rnn`.
         initial_output: As for `polyrnn.rnn`.
         truncate_every: As for `polyrnn.rnn`.
+        checkpoint_every: As for `polyrnn.rnn`.
 
     Returns:
         ``(last_output, outputs, new_states)`` of NumPy arrays.

@@ -168,6 +168,12 @@ RULES: dict[int, Rule] = {
         "`initial_output` is what masked steps repeat before the first valid step. Chunks that are "
         "carried on by it and by the new states equal one walk.",
     ),
+    24: Rule(
+        BEYOND,
+        "checkpoints",
+        "With `checkpoint_every` the backward pass computes blocks of so many steps again instead "
+        "of keeping them. Values and gradients are the same.",
+    ),
     25: Rule(
         BEYOND,
         "truncated gradients",

@@ -84,9 +84,11 @@ def _has_meaning(selection: Selection, row: Row, subject: Subject, mode: str) ->
         return True
     # What a call is refused for is mostly a shape, which has to be known. An unrolled call
     # is itself refused, so that there is nothing to differentiate.
-    if isinstance(row, ErrorCase) or (isinstance(row, Case) and row.call.truncate_every):
+    if not isinstance(row, Case):
+        return not isinstance(row, ErrorCase)
+    if row.call.truncate_every or row.call.checkpoint_every:
         return False
-    return not (isinstance(row, Case) and row.call.unroll and selection.differentiates)
+    return not (row.call.unroll and selection.differentiates)
 
 
 def reason_to_leave_out(selection: Selection, row: Row, subject: Subject) -> str | None:

@@ -73,6 +73,7 @@ def calls(draw: Callable[..., Any], *, unroll: bool) -> RandomCall:
         has_reset_states=False,
         has_initial_output=False,
         truncate_every=None,
+        checkpoint_every=None,
     )
     call = _shared(drawn, draw(st.sampled_from(MASK_DTYPES)), unroll)
     if draw(st.integers(0, 3)):

@@ -17,7 +17,13 @@ TIME = 5
 
 @pytest.mark.parametrize("time_major", [False, True])
 @pytest.mark.parametrize(
-    "options", [{}, {"go_backwards": True}, {"zero_output_for_mask": True, "unroll": True}]
+    "options",
+    [
+        {},
+        {"go_backwards": True},
+        {"zero_output_for_mask": True, "unroll": True},
+        {"checkpoint_every": 2},
+    ],
 )
 @pytest.mark.parametrize("return_all_outputs", [False, True])
 @pytest.mark.parametrize("masked", [False, True])

@@ -5,6 +5,7 @@ from polyrnn_conformance.cases import (
     boundaries,
     boundary_checks,
     calling,
+    checkpoints,
     choosing,
     contract,
     devices,
@@ -42,6 +43,7 @@ CASES: tuple[Case, ...] = (
     *no_tensors.ROWS,
     *extremes.ROWS,
     *boundaries.ROWS,
+    *checkpoints.ROWS,
 )
 """Calls whose results are compared with the reference."""
 
@@ -52,6 +54,7 @@ ERROR_CASES: tuple[ErrorCase, ...] = (
     *no_tensors.ERRORS,
     *extremes.ERRORS,
     *boundaries.ERRORS,
+    *checkpoints.ERRORS,
 )
 """Calls that have to raise an error."""
 

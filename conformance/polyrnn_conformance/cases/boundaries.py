@@ -59,7 +59,7 @@ def _initial(name: str, title: str, **changes: Any) -> Case:
 
 
 RISING = np.sort(4.0 + wave(3, TIME, 2), axis=1)
-NESTED = {
+NESTED: dict[str, Any] = {
     "step": nested,
     "weights": (*WEIGHTS, np.array(1, "int32")),
     "initial_states": [{"h": H, "sum": wave(3, 2, phase=2)}, np.array(3, "int32")],
