@@ -306,8 +306,7 @@ class Backend(ABC):
         the walk. Of each block the backward pass keeps the carry that the block was given, and
         calls `walk` again for everything else, with the same random numbers. Gradients flow to
         everything that the step uses. The number of time steps is static and a multiple of
-        `size`. An entry of the carry that is `None` stays `None`. The function returns what one
-        `loop` over all of `xs` returns.
+        `size`. The function returns what one `loop` over all of `xs` returns.
 
         Return `None` where the framework does not differentiate, or where the call is not
         differentiated; then the argument `checkpoint_every` of `rnn` changes nothing. A backend

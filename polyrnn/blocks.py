@@ -6,17 +6,14 @@ from polyrnn.backend import Backend, Body, Carry, Tensor
 
 
 class Blocks(NamedTuple):
-    """How the steps of a walk are divided into blocks.
-
-    The first block is an ordinary loop. It is as short as it has to be for all others to be of one
-    size; and it finds what the carry is where an entry starts as zeros, and what steps return.
+    """How the steps of a walk are divided into blocks of one size.
 
     Args:
-        first: The number of steps in the first block.
-        size: The number of steps in each of the others.
+        remainder: The number of steps before the first block, which are an ordinary loop.
+        size: The number of steps in each block.
     """
 
-    first: int
+    remainder: int
     size: int
 
     def loop(
@@ -38,10 +35,12 @@ class Blocks(NamedTuple):
         loop = backend.checkpointed_loop
         if loop is None:
             return walk(carry, xs)
+        if not self.remainder:
+            return loop(walk, carry, xs, size=self.size, reverse=reverse)
         if reverse:
-            first, others = slice(-self.first, None), slice(None, -self.first)
+            first, others = slice(-self.remainder, None), slice(None, -self.remainder)
         else:
-            first, others = slice(self.first), slice(self.first, None)
+            first, others = slice(self.remainder), slice(self.remainder, None)
         carry, outputs = walk(carry, [x[first, ...] for x in xs])
         rest = [x[others, ...] for x in xs]
         carry, following = loop(walk, carry, rest, size=self.size, reverse=reverse)
@@ -56,7 +55,4 @@ def make_blocks(time: int, size: int | None) -> Blocks | None:
         time: The number of time steps.
         size: The number of steps in a block; `None` for all.
     """
-    if size is None:
-        return None
-    first = time % size or size
-    return None if first >= time else Blocks(first, size)
+    return None if size is None or size >= time else Blocks(time % size, size)

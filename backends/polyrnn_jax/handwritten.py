@@ -71,14 +71,19 @@ class JaxFramework(Framework):
         return lambda: jax.block_until_ready(compiled(*tensors))
 
     def gradient(
-        self, mode: str, program: Program, tensors: Sequence[Tensor]
+        self,
+        mode: str,
+        program: Program,
+        tensors: Sequence[Tensor],
+        *,
+        leading: int = DIFFERENTIABLE,
     ) -> Callable[[], list[Tensor]]:
         """Return a function that runs a program forward and backward."""
 
         def loss(*arguments: Tensor) -> Tensor:
             return sum(jnp.square(result).sum() for result in program(*arguments))
 
-        gradient = jax.grad(loss, argnums=tuple(range(DIFFERENTIABLE)))
+        gradient = jax.grad(loss, argnums=tuple(range(leading)))
         compiled = jax.jit(gradient) if mode == "jit" else gradient
         return lambda: list(jax.block_until_ready(compiled(*tensors)))
 

@@ -61,12 +61,17 @@ class TensorflowFramework(Framework):
         return lambda: _ready(compiled(*tensors))
 
     def gradient(
-        self, mode: str, program: Program, tensors: Sequence[Tensor]
+        self,
+        mode: str,
+        program: Program,
+        tensors: Sequence[Tensor],
+        *,
+        leading: int = DIFFERENTIABLE,
     ) -> Callable[[], list[Tensor]]:
         """Return a function that runs a program forward and backward."""
 
         def gradient(*arguments: Tensor) -> list[Tensor]:
-            wanted = list(arguments[:DIFFERENTIABLE])
+            wanted = list(arguments[:leading])
             with tf.GradientTape() as tape:
                 tape.watch(wanted)
                 loss = tf.add_n([tf.reduce_sum(tf.square(r)) for r in program(*arguments)])

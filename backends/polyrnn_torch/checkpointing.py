@@ -29,14 +29,22 @@ def checkpointed_loop(
     walk: Walk, carry: Carry, xs: list[Any], *, size: int, reverse: bool
 ) -> tuple[Carry, list[Any]]:
     """Walk block by block; see `polyrnn.Backend.checkpointed_loop`."""
-    is_traced = torch.compiler.is_compiling()
-    if is_traced and not is_differentiated(_leaves(carry)):
-        # The walk may be a scan, which torch.utils.checkpoint does not support.
-        return walk(carry, xs)
     blocks = list(zip(*(x.split(size) for x in xs), strict=True))
-    outside = _Outside() if internals.numbers_nodes and not is_traced else None
+    if reverse:
+        blocks.reverse()
     collected = []
-    for block in reversed(blocks) if reverse else blocks:
+    is_traced = torch.compiler.is_compiling()
+    if is_traced or any(entry is None for entry in carry):
+        # The first block finds what the carry is where an entry starts as zeros.
+        carry, outputs = walk(carry, list(blocks.pop(0)))
+        collected.append(outputs)
+    if is_traced and blocks and not is_differentiated(_leaves(carry)):
+        # The walk may be a scan, which torch.utils.checkpoint does not support.
+        rest = slice(None, -size) if reverse else slice(size, None)
+        carry, outputs = walk(carry, [x[rest] for x in xs])
+        return carry, [torch.cat(pair) for pair in zip(collected[0], outputs, strict=True)]
+    outside = _Outside() if internals.numbers_nodes and not is_traced else None
+    for block in blocks:
         flat, taken_apart, results_of = _flattened(walk, carry)
         given = [*taken_apart, *block]
         if outside is None:

@@ -63,11 +63,16 @@ class TorchFramework(Framework):
         return call
 
     def gradient(
-        self, mode: str, program: Program, tensors: Sequence[Tensor]
+        self,
+        mode: str,
+        program: Program,
+        tensors: Sequence[Tensor],
+        *,
+        leading: int = DIFFERENTIABLE,
     ) -> Callable[[], list[Tensor]]:
         """Return a function that runs a program forward and backward."""
-        wanted = [tensor.clone().requires_grad_() for tensor in tensors[:DIFFERENTIABLE]]
-        arguments = [*wanted, *tensors[DIFFERENTIABLE:]]
+        wanted = [tensor.clone().requires_grad_() for tensor in tensors[:leading]]
+        arguments = [*wanted, *tensors[leading:]]
 
         def loss(*arguments: Tensor) -> Tensor:
             return sum(result.square().sum() for result in program(*arguments))

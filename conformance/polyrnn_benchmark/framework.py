@@ -87,15 +87,20 @@ class Framework(ABC):
 
     @abstractmethod
     def gradient(
-        self, mode: str, program: Program, tensors: Sequence[Tensor]
+        self,
+        mode: str,
+        program: Program,
+        tensors: Sequence[Tensor],
+        *,
+        leading: int = DIFFERENTIABLE,
     ) -> Callable[[], list[Tensor]]:
         """Return a function that differentiates the sum of the squares of all results.
 
         Args:
             mode: The name of a mode.
             program: What to differentiate.
-            tensors: Its arguments; gradients are taken with respect to the first
-                `DIFFERENTIABLE` of them.
+            tensors: Its arguments.
+            leading: With respect to how many of them, from the first, gradients are taken.
 
         Returns:
             A function without arguments that returns the gradients.

@@ -135,10 +135,15 @@ class PlainFramework(Framework):
         return lambda: self._ready(self.harness.run(mode, program, tensors))
 
     def gradient(
-        self, mode: str, program: Program, tensors: Sequence[Tensor]
+        self,
+        mode: str,
+        program: Program,
+        tensors: Sequence[Tensor],
+        *,
+        leading: int = DIFFERENTIABLE,
     ) -> Callable[[], list[Tensor]]:
         """Return a function that differentiates a program by `Harness.gradients`."""
-        wanted, others = list(tensors[:DIFFERENTIABLE]), tensors[DIFFERENTIABLE:]
+        wanted, others = list(tensors[:leading]), tensors[leading:]
 
         def loss(*wanted: Tensor) -> Tensor:
             squares = [self.functions.sum(r * r) for r in program(*wanted, *others)]

@@ -84,6 +84,45 @@ def peak(
     return {"bytes": float(_resident("VmHWM") - before)}
 
 
+def training(
+    framework: Framework, mode: Mode, *, time_steps: int, checkpoint_every: int | None
+) -> dict[str, float]:
+    """Measure the peak memory and the time of the gradient of states and weights.
+
+    Only the last output is kept. The memory of the inputs is not included, nor is what a call with
+    fewer time steps takes for the first time, such as the memory of a compiler.
+    """
+    rnn = contest.polyrnn_loop(mode.backend)
+
+    def loop(*arguments: Any, **constants: Any) -> Any:
+        how = {"return_all_outputs": False, "time_major": True}
+        return rnn(*arguments, checkpoint_every=checkpoint_every, **how, **constants)
+
+    def make_call(time_steps: int) -> Callable[[], Any]:
+        cell = Cell(mode, VARIANTS["gradient"], Sizes(time=time_steps))
+        x, *others = workload.arrays(cell)
+        inputs_first = framework.program(mode.name, loop, cell.variant)
+
+        def program(*arguments: Tensor) -> list[Tensor]:
+            *others, x = arguments
+            return inputs_first(x, *others)
+
+        arrays = [*others, np.ascontiguousarray(x.swapaxes(0, 1))]
+        tensors = list(map(framework.tensor, arrays))
+        return framework.gradient(mode.name, program, tensors, leading=len(others))
+
+    call = make_call(time_steps)
+    make_call(time_steps // 10)()
+    gc.collect()
+    _forget_peak()
+    before = _resident("VmRSS")
+    call()
+    peak = _resident("VmHWM")
+    start = time.perf_counter()
+    call()
+    return {"bytes": float(peak - before), "seconds": time.perf_counter() - start}
+
+
 def fresh_calls(framework: Framework, mode: Mode, *, calls: int) -> dict[str, float]:
     """Call repeatedly with a new step function each time; count compilations and memory growth.
 
@@ -108,6 +147,7 @@ PROBES: dict[str, Probe] = {
     "growth": growth,
     "overhead": overhead,
     "peak": peak,
+    "training": training,
     "fresh_calls": fresh_calls,
 }
 """All probes by name."""

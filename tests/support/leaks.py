@@ -23,6 +23,7 @@ WAYS: dict[str, dict[str, Any]] = {
         "go_backwards": True,
     },
     "lengths-zeroed": {"input_length": [3, 1], "zero_output_for_mask": True},
+    "checkpointed": {"mask": MASK, "checkpoint_every": 1},
 }
 """Arguments of the calls whose leaks are measured, by name."""
 

@@ -54,9 +54,9 @@ def data(time: int = TIME) -> tuple[Any, Any, Any]:
     return inputs, torch.rand(3, generator=generator), torch.rand((2, time)) > 0.3
 
 
-def gradient(backend: Any, inputs: Any, weight: Any, mask: Any) -> Any:
+def gradient(backend: Any, inputs: Any, weight: Any, mask: Any, **options: Any) -> Any:
     weight = weight.clone().requires_grad_()
-    last, outputs, state = walk(backend, inputs, weight, mask)
+    last, outputs, state = walk(backend, inputs, weight, mask, **options)
     return torch.autograd.grad(last.sum() + outputs.square().sum() + state.sum(), weight)
 
 
@@ -69,9 +69,11 @@ def test_eager_calls_are_right(name: str, missing: Missing) -> None:
             found = walk(backend, inputs, weight, given, **options)
             torch.testing.assert_close(found, walk("torch", inputs, weight, given, **options))
     for given in (None, mask):
-        torch.testing.assert_close(
-            gradient(backend, inputs, weight, given), gradient("torch", inputs, weight, given)
-        )
+        for every in (None, 2):
+            torch.testing.assert_close(
+                gradient(backend, inputs, weight, given, checkpoint_every=every),
+                gradient("torch", inputs, weight, given),
+            )
 
 
 @each_name
