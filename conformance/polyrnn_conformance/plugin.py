@@ -51,7 +51,7 @@ class Run:
         random_calls: The number of random calls in the first mode, and in each of the others.
         strength: The number of levels in a combination, in every mode; `None` for the default
             of each mode.
-        is_thorough: Whether every refused call runs in every mode.
+        is_thorough: Whether every row runs in every mode.
         left_out: The number of cases left out, by reason; 0 means all cases of a kind that
             cannot be counted, such as those of a mode that the harness lacks.
         left_out_rules: The number of cases left out, by rules.
@@ -97,7 +97,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--polyrnn-profile",
         choices=sorted(PROFILES),
         default="ci",
-        help="the number of random calls, combinations and refused calls (default: ci)",
+        help="the number of random calls, combinations and rows (default: ci)",
     )
     group.addoption(
         "--polyrnn-random-calls",
@@ -212,7 +212,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     selection = getattr(metafunc.function, "polyrnn_selection", None)
     if isinstance(selection, Selection):
         run = metafunc.config.stash[RUN]
-        chosen = pairs(selection, run.subject, run.modes, every_error=run.is_thorough)
+        chosen = pairs(selection, run.subject, run.modes, is_thorough=run.is_thorough)
         names = [f"{row.name}-{mode}" for row, mode in chosen]
         metafunc.parametrize(("row", "mode"), chosen, ids=names)
     elif "random_batch" in metafunc.fixturenames:

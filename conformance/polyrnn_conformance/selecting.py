@@ -45,7 +45,7 @@ def differentiating(test: Test) -> Test:
 
 
 def pairs(
-    selection: Selection, subject: Subject, modes: tuple[str, ...], *, every_error: bool
+    selection: Selection, subject: Subject, modes: tuple[str, ...], *, is_thorough: bool
 ) -> list[tuple[Row, str]]:
     """Return each row with each of the modes that it applies to.
 
@@ -53,25 +53,41 @@ def pairs(
         selection: The rows.
         subject: The backend under test.
         modes: The modes that are run.
-        every_error: Run every call that has to be refused in every mode. Otherwise modes that
-            trace the step, where each call is slow, run the first call of each kind; the first
-            mode of a harness always runs all.
+        is_thorough: Run every row in every mode. Otherwise the modes that trace the step, where
+            each call is slow, run a sample, except for the first mode of a harness.
     """
     harness = subject.harness
     chosen: list[tuple[Row, str]] = []
     for mode in modes:
         is_traced = harness.step_calls(mode) != "each"
-        is_sampled = not every_error and is_traced and mode != harness.modes[0]
-        kinds: set[tuple[str, str]] = set()
-        for row in selection.rows:
-            if not _has_meaning(selection, row, subject, mode):
-                continue
-            if is_sampled and isinstance(row, ErrorCase):
-                if row.kind in kinds:
-                    continue
-                kinds.add(row.kind)
-            chosen.append((row, mode))
+        rows = [row for row in selection.rows if _has_meaning(selection, row, subject, mode)]
+        if not is_thorough and is_traced and mode != harness.modes[0]:
+            rows = _sample(selection, rows, subject)
+        chosen.extend((row, mode) for row in rows)
     return chosen
+
+
+def _sample(selection: Selection, rows: list[Row], subject: Subject) -> list[Row]:
+    """Return the first refused call of each kind, and calls without those of the other test.
+
+    Of the calls that can be differentiated, the test of gradients runs every other one, and the
+    test of values the rest.
+    """
+    differentiable = [row for row in selection.rows if isinstance(row, Case) and row.gradients]
+    if "gradients" in subject.harness.limitations:
+        differentiable = []
+    in_other_test = {id(row) for row in differentiable[int(selection.differentiates) :: 2]}
+    kinds: set[tuple[str, str]] = set()
+    sample: list[Row] = []
+    for row in rows:
+        if isinstance(row, ErrorCase):
+            if row.kind in kinds:
+                continue
+            kinds.add(row.kind)
+        elif id(row) in in_other_test:
+            continue
+        sample.append(row)
+    return sample
 
 
 def _has_meaning(selection: Selection, row: Row, subject: Subject, mode: str) -> bool:

@@ -35,7 +35,7 @@ COUNTS = ("passed", "failed", "left out")
     type=click.Choice(["ci", "nightly"]),
     default="ci",
     show_default=True,
-    help="How many random calls, combinations and refused calls to run.",
+    help="How many random calls, combinations and rows to run.",
 )
 @click.option(
     "--workers",

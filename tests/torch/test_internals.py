@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from missing_names import backend_of, names_of, private_uses, without
+from sampling import one_of
 from torch.utils import _pytree
 
 import polyrnn
@@ -147,7 +148,7 @@ def test_short_compiled_calls_are_right(name: str, missing: Missing) -> None:
     call_compiled(backend, 4)
 
 
-@pytest.mark.parametrize("name", PRIVATE.uses[SCAN])
+@pytest.mark.parametrize("name", one_of(5, PRIVATE.uses[SCAN]))
 @pytest.mark.parametrize("missing", [ImportError], indirect=True)
 def test_a_long_compiled_loop_says_which_torch_it_needs(name: str, missing: Missing) -> None:
     _, backend = missing
