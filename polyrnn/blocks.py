@@ -1,8 +1,9 @@
 """Walks in blocks of steps: of most blocks, the backward pass keeps only the carry before it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-from polyrnn.backend import Backend, Body, Carry, Tensor
+from polyrnn.backend import Backend, Body, Carry, Tensor, Walk
 
 
 class Blocks(NamedTuple):
@@ -56,3 +57,47 @@ def make_blocks(time: int, size: int | None) -> Blocks | None:
         size: The number of steps in a block; `None` for all.
     """
     return None if size is None or size >= time else Blocks(time % size, size)
+
+
+class FlatWalk(NamedTuple):
+    """A walk over one block as a function of tensors alone.
+
+    Args:
+        walk: Takes and returns one list of tensors.
+        leaves: The tensors of the carry, which come first in this list.
+        carry_and_outputs: Return the carry and the outputs for what the function returned.
+    """
+
+    walk: Callable[[list[Tensor]], list[Tensor]]
+    leaves: list[Tensor]
+    carry_and_outputs: Callable[[list[Tensor]], tuple[Carry, list[Tensor]]]
+
+
+def flattened(walk: Walk, carry: Carry) -> FlatWalk:
+    """Return a walk as a function of tensors alone, for `Backend.checkpointed_loop`.
+
+    Args:
+        walk: The walk.
+        carry: The carry before the block; entries that are `None` stay so.
+    """
+    sizes = [None if entry is None else len(entry) for entry in carry]
+    count = sum(size or 0 for size in sizes)
+
+    # Quoted, because torch.compile meets these definitions and cannot subscript types.
+    def carry_of(tensors: "list[Tensor]") -> Carry:
+        left = iter(tensors)
+        return tuple(None if size is None else [next(left) for _ in range(size)] for size in sizes)
+
+    def flat(tensors: "list[Tensor]") -> "list[Tensor]":
+        after, outputs = walk(carry_of(tensors[:count]), tensors[count:])
+        return [*leaves_of(after), *outputs]
+
+    def carry_and_outputs(tensors: "list[Tensor]") -> "tuple[Carry, list[Tensor]]":
+        return carry_of(tensors[:count]), list(tensors[count:])
+
+    return FlatWalk(flat, leaves_of(carry), carry_and_outputs)
+
+
+def leaves_of(carry: Carry) -> list[Tensor]:
+    """Return the tensors of a carry."""
+    return [leaf for entry in carry if entry is not None for leaf in entry]

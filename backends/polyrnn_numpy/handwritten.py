@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from polyrnn_benchmark.framework import Framework, Loop, Program, Step, Tensor
+from polyrnn_benchmark.framework import DIFFERENTIABLE, Framework, Loop, Program, Step, Tensor
 
 
 class NumpyFramework(Framework):
@@ -55,7 +55,12 @@ class NumpyFramework(Framework):
         return lambda: program(*tensors)
 
     def gradient(
-        self, mode: str, program: Program, tensors: Sequence[Tensor]
+        self,
+        mode: str,
+        program: Program,
+        tensors: Sequence[Tensor],
+        *,
+        leading: int = DIFFERENTIABLE,
     ) -> Callable[[], list[Tensor]]:
         """Raise a `TypeError`, because numpy does not differentiate."""
         raise TypeError("numpy does not differentiate")

@@ -15,10 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from polyrnn import Backend, python_loop
-from polyrnn.backend import Body, Carry, Sharing
+from polyrnn.backend import Body, Carry, CheckpointedLoop, Sharing
 from polyrnn_tensorflow import containers, functions
+from polyrnn_tensorflow.checkpointing import checkpointed_loop
 from polyrnn_tensorflow.graph_loop import graph_loop
-from polyrnn_tensorflow.internals import shape_of
+from polyrnn_tensorflow.internals import may_differentiate, shape_of
 from polyrnn_tensorflow.time_steps import length_of, static_length
 
 BLOCK = 128
@@ -72,6 +73,10 @@ class TensorFlowBackend(Backend):
             # An unknown size of the mask would leave a size of 1 unknown, too.
             selected.set_shape(on_true.shape)
         return selected
+
+    @property
+    def checkpointed_loop(self) -> CheckpointedLoop | None:
+        return checkpointed_loop if may_differentiate() else None
 
     def flip(self, x: Any) -> Any:
         return tf.reverse(x, [0])

@@ -22,7 +22,9 @@ from polyrnn_tensorflow.time_steps import (
 )
 
 
-def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[Carry, list[Any]]:
+def graph_loop(
+    body: Body, carry: Carry, xs: list[Any], reverse: bool, *, reads_in_place: bool = False
+) -> tuple[Carry, list[Any]]:
     """Run a loop in a graph.
 
     Args:
@@ -30,6 +32,7 @@ def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[
         carry: As in `polyrnn.Backend.loop`.
         xs: As in `polyrnn.Backend.loop`.
         reverse: Whether to loop from the last time step to the first.
+        reads_in_place: Copy no inputs, whose gradient then costs the square of the time.
 
     Returns:
         The last carry and the stacked outputs.
@@ -38,7 +41,7 @@ def graph_loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[
     found = look_ahead(body, carry, xs, reverse)
     # `TakenOffList` copies the inputs. If outputs are stacked, the copy hardly matters; if not, it
     # would dominate the memory of the loop.
-    time_steps = TakenOffList if found.outputs else ReadInPlace
+    time_steps = TakenOffList if found.outputs and not reads_in_place else ReadInPlace
     sources = [time_steps(x, reverse) for x in xs]
     sinks = [
         tf.raw_ops.EmptyTensorList(

@@ -1,7 +1,6 @@
 """The harness with which the conformance suite runs TensorFlow: eagerly, in graphs, with XLA."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -31,13 +30,15 @@ class TensorFlowHarness(Harness):
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
         cpu = tf.config.list_physical_devices("CPU")[0]
-        with suppress(RuntimeError):  # TensorFlow is already initialized
-            tf.config.set_logical_device_configuration(
-                cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-            )
-        self.devices = tuple(
-            device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("CPU")
-        )
+        halves = [tf.config.LogicalDeviceConfiguration()] * 2
+        try:
+            tf.config.set_logical_device_configuration(cpu, halves)
+        except RuntimeError:  # TensorFlow is already initialized
+            devices = tf.config.list_logical_devices("CPU")
+            self.devices = tuple(device.name.removeprefix("/device:") for device in devices)
+        else:
+            # To ask for them would initialize TensorFlow, after which no setting can change.
+            self.devices = ("CPU:0", "CPU:1")
 
     def on_device(self, tensor: Any, device: str) -> Any:
         with tf.device(device):

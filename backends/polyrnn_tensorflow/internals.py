@@ -1,6 +1,7 @@
 """All private names of TensorFlow that the backend uses, and what it does without them."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import tensorflow as tf
@@ -9,6 +10,7 @@ from polyrnn.private_names import PrivateNames
 
 SHAPES = "the fast access to static shapes"
 LOOK_AHEAD = "a loop in a graph"
+RECORDING = "the use of checkpoint_every in eager mode"
 COMPOSITES = "a composite tensor within a tf.experimental.ExtensionType"
 
 PRIVATE = PrivateNames(
@@ -20,6 +22,10 @@ PRIVATE = PrivateNames(
             "tensorflow:__internal__.FuncGraph",
             "tensorflow:__internal__.FuncGraph.captures",
             "tensorflow:__internal__.FuncGraph.op_def_for_type",
+        ),
+        RECORDING: (
+            "tensorflow.python.eager.record:could_possibly_record",
+            "tensorflow.python.eager.record:stop_recording",
         ),
         COMPOSITES: ("tensorflow:__internal__.CompositeTensor",),
     },
@@ -44,6 +50,28 @@ shape_of: Callable[[Any], Shape] = _public_shape_of if PRIVATE.missing(SHAPES) e
 The attribute ``x.shape`` creates Python objects when it is first read, which takes longer than
 many operations.
 """
+
+
+_could_record, _stop_recording = map(PRIVATE.find, PRIVATE.uses[RECORDING])
+
+
+def may_differentiate() -> bool:
+    """Return whether operations may be differentiated: a tape records, or a graph is built.
+
+    If the private name is missing, the result is true.
+    """
+    return not tf.executing_eagerly() or _could_record is None or bool(_could_record())
+
+
+def stop_recording() -> AbstractContextManager[None]:
+    """Return a context in which no tape records what is executed eagerly.
+
+    If the private name is missing, tapes record, and keep in memory what checkpoints would save.
+    """
+    if _stop_recording is None or not tf.executing_eagerly():
+        return nullcontext()
+    context: AbstractContextManager[None] = _stop_recording()
+    return context
 
 
 def new_graph(name: str) -> Any:

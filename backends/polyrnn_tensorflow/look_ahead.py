@@ -112,7 +112,7 @@ def _copy_without_effects(graph: Any, sizes: list[Any], given: dict[str, Any]) -
         effects.
     """
     definition = graph.as_graph_def()
-    effects = _Effects(graph, definition)
+    effects = Effects(graph, definition)
     found = [None if size is None else _needed(size, given, effects) for size in sizes]
     needed = {operation.name for operations in found for operation in operations or []}
     copied = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
@@ -143,7 +143,7 @@ def _copy_without_effects(graph: Any, sizes: list[Any], given: dict[str, Any]) -
     return [next(copies) if operations else None for operations in found]
 
 
-def _needed(size: Any, given: dict[str, Any], effects: "_Effects") -> set[Any] | None:
+def _needed(size: Any, given: dict[str, Any], effects: "Effects") -> set[Any] | None:
     """Return the operations that compute a tensor; `None` if one of them has side effects.
 
     If an operation has side effects and its result a static shape, zeros replace its result.
@@ -166,24 +166,34 @@ def _needed(size: Any, given: dict[str, Any], effects: "_Effects") -> set[Any] |
     return needed
 
 
-class _Effects:
+class Effects:
     """Determines which operations of a graph have side effects.
 
     Args:
         graph: The graph.
         definition: Its ``GraphDef``.
+        without: The types of stateful operations that count as having none.
     """
 
-    def __init__(self, graph: Any, definition: Any) -> None:
+    def __init__(
+        self, graph: Any, definition: Any, without: frozenset[str] = READING | RANDOM
+    ) -> None:
+        self._without = without
         self._definition_of = graph.op_def_for_type
         self._bodies = {f.signature.name: f.node_def for f in definition.library.function}
 
     def of(self, node: Any) -> bool:
         """Return whether an operation, or a function that it calls, has side effects."""
+        return self.first(node) is not None
+
+    def first(self, node: Any) -> str | None:
+        """Return the type of the operation that has side effects, within a node; `None` if none."""
         called = [node.op]
         for value in node.attr.values():
             called += [function.name for function in (value.func, *value.list.func)]
         bodies = [self._bodies[name] for name in called if name in self._bodies]
         if bodies and (node.op in CALLS or node.op in self._bodies):
-            return any(self.of(inner) for body in bodies for inner in body)
-        return node.op not in READING | RANDOM and bool(self._definition_of(node.op).is_stateful)
+            found = (self.first(inner) for body in bodies for inner in body)
+            return next((kind for kind in found if kind is not None), None)
+        is_stateful = node.op not in self._without and self._definition_of(node.op).is_stateful
+        return str(node.op) if is_stateful else None

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint, get_device_states, set_device_states
 
 from polyrnn.backend import Carry, Walk
+from polyrnn.blocks import flattened, leaves_of
 from polyrnn_torch import internals
 from polyrnn_torch.compiled_loop import is_differentiated
 
@@ -38,53 +39,22 @@ def checkpointed_loop(
         # The first block finds what the carry is where an entry starts as zeros.
         carry, outputs = walk(carry, list(blocks.pop(0)))
         collected.append(outputs)
-    if is_traced and blocks and not is_differentiated(_leaves(carry)):
+    if is_traced and blocks and not is_differentiated(leaves_of(carry)):
         # The walk may be a scan, which torch.utils.checkpoint does not support.
         rest = slice(None, -size) if reverse else slice(size, None)
         carry, outputs = walk(carry, [x[rest] for x in xs])
         return carry, [torch.cat(pair) for pair in zip(collected[0], outputs, strict=True)]
     outside = _Outside() if internals.numbers_nodes and not is_traced else None
     for block in blocks:
-        flat, taken_apart, results_of = _flattened(walk, carry)
-        given = [*taken_apart, *block]
+        flat = flattened(walk, carry)
+        given = [*flat.leaves, *block]
         if outside is None:
-            results = checkpoint(flat, given, use_reentrant=False)
+            results = checkpoint(flat.walk, given, use_reentrant=False)
         else:
-            results = _checkpointed(flat, given, outside)
-        carry, outputs = results_of(results)
+            results = _checkpointed(flat.walk, given, outside)
+        carry, outputs = flat.carry_and_outputs(results)
         collected.append(outputs)
     return carry, [torch.cat(parts) for parts in zip(*collected, strict=True)]
-
-
-def _flattened(
-    walk: Walk, carry: Carry
-) -> tuple[Flat, list[Any], Callable[[list[Any]], tuple[Carry, list[Any]]]]:
-    """Return a walk as a function of tensors alone.
-
-    Returns:
-        The function, the tensors of the carry, and a function that returns the carry and the
-        outputs for a result of the first function.
-    """
-    sizes = [None if entry is None else len(entry) for entry in carry]
-    count = sum(size or 0 for size in sizes)
-
-    # Quoted, because torch.compile meets these definitions and cannot subscript types.
-    def carry_of(tensors: "list[Any]") -> Carry:
-        left = iter(tensors)
-        return tuple(None if size is None else [next(left) for _ in range(size)] for size in sizes)
-
-    def flat(tensors: "list[Any]") -> "list[Any]":
-        after, outputs = walk(carry_of(tensors[:count]), tensors[count:])
-        return [*_leaves(after), *outputs]
-
-    def results_of(tensors: "list[Any]") -> "tuple[Carry, list[Any]]":
-        return carry_of(tensors[:count]), list(tensors[count:])
-
-    return flat, _leaves(carry), results_of
-
-
-def _leaves(carry: Carry) -> list[Any]:
-    return [leaf for entry in carry if entry is not None for leaf in entry]
 
 
 class _Outside(TorchFunctionMode):  # type: ignore[misc]

@@ -1,0 +1,225 @@
+"""A loop in blocks that keeps only the carry and the inputs of each block for the backward pass.
+
+`tf.recompute_grad` loses the gradients of tensors that the step closes over, and in a graph it
+takes no variables. So a block is a function with a gradient of its own, which is given all tensors
+from outside that the step uses. They are found by tracing one block in a graph that is discarded.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from polyrnn import python_loop
+from polyrnn.backend import Body, Carry, Walk
+from polyrnn.blocks import FlatWalk, flattened
+from polyrnn_tensorflow.graph_loop import graph_loop
+from polyrnn_tensorflow.internals import new_graph, stop_recording
+from polyrnn_tensorflow.look_ahead import READING, Effects
+
+REPEATABLE = READING | {"Assert", "PrintV2"}
+"""Stateful operations that may be executed twice."""
+
+
+def checkpointed_loop(
+    walk: Walk, carry: Carry, xs: list[Any], *, size: int, reverse: bool
+) -> tuple[Carry, list[Any]]:
+    """Walk block by block; see `polyrnn.Backend.checkpointed_loop`.
+
+    Raises:
+        ValueError: If the step draws random numbers that depend on a state, or changes a variable:
+            the backward pass would do it again. Also if it works eagerly only.
+    """
+    first, others = slice(size), slice(size, None)
+    if reverse:
+        first, others = slice(-size, None), slice(None, -size)
+    # The first block finds what the carry is where an entry starts as zeros.
+    carry, outputs = walk(carry, [x[first] for x in xs])
+    if xs[0].shape[0] == size:
+        return carry, outputs
+    blocks = _Blocks(walk, carry, reverse)
+    carry, stacked = blocks.walk([tf.reshape(x[others], [-1, size, *_sizes(x)[1:]]) for x in xs])
+    following = [tf.reshape(y, [-1, *_sizes(y)[2:]]) for y in stacked]
+    return carry, [tf.concat(pair, 0) for pair in zip(outputs, following, strict=True)]
+
+
+class _Blocks:
+    """The blocks of a walk, as one function with a gradient of its own.
+
+    Args:
+        walk: The walk over one block.
+        carry: The carry before the first block.
+        reverse: Whether the walk goes from the last block to the first.
+    """
+
+    def __init__(self, walk: Walk, carry: Carry, reverse: bool) -> None:
+        self._flat = flattened(walk, carry)
+        self._count = len(self._flat.leaves)
+        self._reverse = reverse
+        self._outside: list[Any] = []
+
+    def walk(self, xs: list[Any]) -> tuple[Carry, list[Any]]:
+        """Return the last carry, and the outputs of all blocks in the order of the walk.
+
+        Args:
+            xs: The inputs of all blocks, with the blocks along the first axis.
+        """
+        leaves = self._flat.leaves
+        self._outside = _outside(self._flat, [x[0] for x in xs])
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def walked(*tensors: Any) -> Any:
+            given, xs = list(tensors[: self._count]), list(tensors[self._count : used])
+            with stop_recording():
+                last, outputs, kept = self._forward(given, xs)
+            results = [*last, *outputs]
+
+            def gradient(*slopes: Any, variables: Sequence[Any] = ()) -> Any:
+                slopes = tuple(
+                    tf.zeros_like(x) if slope is None else slope
+                    for x, slope in zip(results, slopes, strict=True)
+                )
+                found = list(_not_differentiated(*self._backward([*xs, *kept], slopes, variables)))
+                of_tensors, of_variables = found[: len(tensors)], found[len(tensors) :]
+                return (of_tensors, of_variables) if variables else of_tensors
+
+            return results, gradient
+
+        used = self._count + len(xs)
+        results = walked(*leaves, *xs, *self._outside)
+        return self._flat.carry_and_outputs(list(results))
+
+    def _forward(self, leaves: list[Any], xs: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the last carry, the outputs, and the carry before each block."""
+
+        def body(carry: Carry, block: list[Any]) -> tuple[Carry, list[Any]]:
+            (before,) = carry
+            assert before is not None
+            results = self._flat.walk([*before, *block])
+            return (results[: self._count],), [*results[self._count :], *before]
+
+        (last,), stacked = _loop(body, (leaves,), xs, self._reverse)
+        assert last is not None
+        outputs, kept = stacked[: -self._count], stacked[-self._count :]
+        return last, outputs, [self._in_time_order(x) for x in kept]
+
+    def _in_time_order(self, x: Any) -> Any:
+        """Return what is in the order of the walk in that of the time, or the other way round."""
+        return tf.reverse(x, [0]) if self._reverse else x
+
+    def _backward(
+        self, kept: list[Any], slopes: Sequence[Any], variables: Sequence[Any]
+    ) -> list[Any]:
+        """Return the gradients of the first carry, the inputs, what is outside, and variables.
+
+        Args:
+            kept: The inputs of each block, and the carry before it.
+            slopes: The gradients of the last carry, and of the outputs.
+            variables: The variables that the step uses.
+        """
+        shared = [*self._outside, *variables]
+        count, input_count = self._count, len(kept) - self._count
+
+        def body(carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
+            after, sums = carry
+            block, before = slices[:input_count], slices[input_count : len(kept)]
+            own = list(map(tf.identity, (*before, *block)))
+            with tf.GradientTape() as tape:
+                tape.watch([x for x in (*own, *self._outside) if _is_differentiable(x)])
+                results = self._flat.walk(own)
+            found = _gradients(
+                tape, results, [*(after or []), *slices[len(kept) :]], [*own, *shared]
+            )
+            new = [one + other for one, other in zip(sums or [], found[len(own) :], strict=True)]
+            return (found[:count], new), found[count : len(own)]
+
+        stacked = [self._in_time_order(slope) for slope in slopes[count:]]
+        zeros = list(map(tf.zeros_like, shared))
+        (after, sums), of_inputs = _loop(
+            body, (list(slopes[:count]), zeros), [*kept, *stacked], not self._reverse
+        )
+        # They are in the order of the backward pass.
+        of_inputs = [x if self._reverse else tf.reverse(x, [0]) for x in of_inputs]
+        return [*(after or []), *of_inputs, *(sums or [])]
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _not_differentiated(*gradients: Any) -> Any:
+    """Return gradients, and raise an error where these are differentiated.
+
+    The carry before each block is not recorded, so gradients of gradients would be wrong.
+    """
+
+    def refuse(*slopes: Any, variables: Any = ()) -> Any:
+        raise ValueError(
+            "checkpoint_every: gradients of gradients are not supported on tensorflow; leave it out"
+        )
+
+    return list(gradients), refuse
+
+
+def _loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[Carry, list[Any]]:
+    """Run a loop over blocks, which differs from one over steps in that it copies no inputs."""
+    if not tf.executing_eagerly():
+        return graph_loop(body, carry, xs, reverse, reads_in_place=True)
+    numbers = range(xs[0].shape[0])
+    blocks = ([x[n] for x in xs] for n in (reversed(numbers) if reverse else numbers))
+    return python_loop(body, carry, blocks, tf.stack)
+
+
+def _gradients(tape: Any, results: list[Any], slopes: list[Any], sources: list[Any]) -> list[Any]:
+    """Return dense gradients of results with respect to sources, zeros where there are none."""
+    ends = [(x, slope) for x, slope in zip(results, slopes, strict=True) if _is_differentiable(x)]
+    found = tape.gradient(
+        [x for x, _ in ends], sources, output_gradients=[slope for _, slope in ends]
+    )
+    return [
+        tf.zeros_like(source) if slope is None else tf.convert_to_tensor(slope)
+        for slope, source in zip(found, sources, strict=True)
+    ]
+
+
+def _sizes(x: Any) -> list[Any]:
+    """Return the sizes of a tensor, static where they are known."""
+    sizes = tf.shape(x)
+    return [sizes[axis] if size is None else size for axis, size in enumerate(x.shape)]
+
+
+def _outside(flat: FlatWalk, block: Sequence[Any]) -> list[Any]:
+    """Return the tensors from outside that a block uses, and check that it can be repeated.
+
+    Variables are not among them: TensorFlow finds those by itself.
+
+    Args:
+        flat: The walk over a block.
+        block: The inputs of the block.
+    """
+    graph = new_graph("polyrnn_block")
+    is_eager = tf.executing_eagerly()
+    with graph.as_default():
+        given = [tf.compat.v1.placeholder(x.dtype, x.shape) for x in (*flat.leaves, *block)]
+        try:
+            flat.walk(given)
+        except Exception as error:
+            if not is_eager:
+                raise
+            # It has just worked eagerly.
+            raise ValueError(
+                "checkpoint_every: step_function cannot be traced in a graph, by which TensorFlow "
+                f"finds the tensors that it uses: {type(error).__name__}: {error}"
+            ) from error
+    definition = graph.as_graph_def()
+    effects = Effects(graph, definition, REPEATABLE)
+    for node in definition.node:
+        kind = effects.first(node)
+        if kind is not None:
+            raise ValueError(
+                f"checkpoint_every: the backward pass would repeat the operation {kind} of "
+                "step_function with another result or effect; use tf.random.stateless_* for random "
+                "numbers, and assign to variables outside of the step"
+            )
+    return [outer for outer, _ in graph.captures if _is_differentiable(outer)]
+
+
+def _is_differentiable(x: Any) -> bool:
+    return bool(x.dtype.is_floating or x.dtype.is_complex)
