@@ -16,6 +16,9 @@ MEGABYTE = 1e6
 SHORT, LONG = 200, 20_000
 """Two numbers of time steps, far enough apart to show what grows with time."""
 
+TRAINED, ROOT = 10_000, 100
+"""The time steps of a walk that is trained, and the square root of their number."""
+
 INPUTS = Sizes().batch * LONG * Sizes().features * 4 / MEGABYTE
 """The size of the long inputs in megabytes."""
 
@@ -83,7 +86,24 @@ def _flat(ask: Ask, mode: Mode) -> tuple[float, str]:
     return figures["bytes"] / MEGABYTE, "growth in 500 calls, each with a new closure"
 
 
+def _training(ask: Ask, mode: Mode, *, figure: str) -> tuple[float, str]:
+    plain, checkpointed = (
+        ask(mode, "training", time_steps=TRAINED, checkpoint_every=every) for every in (None, ROOT)
+    )
+    return checkpointed[figure] / plain[figure], (
+        f"T={TRAINED:,}: {plain['bytes'] / MEGABYTE:.0f} MB and {plain['seconds']:.1f} s without, "
+        f"{checkpointed['bytes'] / MEGABYTE:.0f} MB and {checkpointed['seconds']:.1f} s with "
+        f"checkpoint_every={ROOT}"
+    )
+
+
 FRESH = (mode_of("jax", "fresh"),)
+
+TRAINING = (
+    *(mode_of("torch", "eager"), mode_of("jax", "jit")),
+    *(mode_of("tensorflow", "function"), mode_of("tensorflow", "eager")),
+)
+"""The modes in which long walks can be trained."""
 
 CLAIMS = (
     Claim(
@@ -106,6 +126,27 @@ CLAIMS = (
         INPUTS + ROUNDING,
         "MB",
         partial(_memory, time_major=False),
+    ),
+    Claim(
+        "training with checkpoint_every takes a twentieth of the memory",
+        TRAINING[:2],
+        0.05,
+        "times",
+        partial(_training, figure="bytes"),
+    ),
+    Claim(
+        "training with checkpoint_every takes a tenth of the memory",
+        TRAINING[2:],
+        0.10,
+        "times",
+        partial(_training, figure="bytes"),
+    ),
+    Claim(
+        "training with checkpoint_every takes little more time",
+        TRAINING,
+        1.5,
+        "times",
+        partial(_training, figure="seconds"),
     ),
     # T log T would give 1.3, and T squared 10.
     Claim("cost is linear in time", MODES, 1.3, "times", _linear),

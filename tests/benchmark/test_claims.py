@@ -60,6 +60,29 @@ def test_memory(words: str, growth: float, upheld: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "peak", "seconds", "upheld"),
+    [
+        ("twentieth", 4e6, 1.0, True),
+        ("twentieth", 6e6, 1.0, False),
+        ("tenth of", 9e6, 1.0, True),
+        ("tenth of", 11e6, 1.0, False),
+        ("little more time", 5e6, 1.4, True),
+        ("little more time", 5e6, 1.6, False),
+    ],
+)
+def test_training(words: str, peak: float, seconds: float, upheld: bool) -> None:
+    figures = {None: {"bytes": 100e6, "seconds": 1.0}, 100: {"bytes": peak, "seconds": seconds}}
+
+    def ask(mode: Mode, probe: str, /, *, time_steps: int, checkpoint_every: Any) -> Any:
+        assert (probe, time_steps) == ("training", 10_000)
+        return figures[checkpoint_every]
+
+    (claim,) = [claim for claim in claims.CLAIMS if words in claim.name]
+    (finding,) = claims.examine([(claim, mode_of("torch", "eager"))], ask)
+    assert (not finding.misses()) == upheld
+
+
+@pytest.mark.parametrize(
     ("words", "figures", "upheld"),
     [
         ("compiles nothing", {"compilations": 0.0}, True),

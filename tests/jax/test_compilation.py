@@ -104,6 +104,8 @@ def test_a_fresh_closure_compiles_nothing(cell: Any, compilations: Any) -> None:
         {"input_length": np.array([1, 3])},
         {"return_all_outputs": False},
         {"go_backwards": True},
+        {"checkpoint_every": 1},
+        {"mask": MASK, "checkpoint_every": 2},
     ],
     ids=lambda options: "-".join(options),
 )

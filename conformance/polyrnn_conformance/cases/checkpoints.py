@@ -54,7 +54,7 @@ ROWS = (
     _row("each-step", "Each step may be a block.", every=1),
     _row("remainder", "The number of steps need not be a multiple of the size of a block."),
     _row("one-block", "A block of more steps than there are is the whole walk.", every=9),
-    _row("backwards", "Backwards, too.", go_backwards=True),
+    _row("backwards", "Backwards, the last block comes first.", every=2, go_backwards=True),
     _row("unrolled", "Unrolled, too.", unroll=True),
     _row("last-only", "With the last output alone, too.", return_all_outputs=False),
     _row(
