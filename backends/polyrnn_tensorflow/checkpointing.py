@@ -100,8 +100,9 @@ class _Blocks:
 
         (last,), stacked = _loop(body, (leaves,), xs, self._reverse)
         assert last is not None
-        outputs, kept = stacked[: -self._count], stacked[-self._count :]
-        return last, outputs, [self._in_time_order(x) for x in kept]
+        first_kept = len(stacked) - self._count
+        kept = [self._in_time_order(x) for x in stacked[first_kept:]]
+        return last, stacked[:first_kept], kept
 
     def _in_time_order(self, x: Any) -> Any:
         """Return what is in the order of the walk in that of the time, or the other way round."""

@@ -36,6 +36,11 @@ def scaled(xp: Any, kernel: Any, recurrent: Any) -> Step:
     return step
 
 
+def squared(xp: Any, weight: Any) -> Step:
+    """Put out the square of the input, and keep nothing."""
+    return lambda x, states: (x * x * weight, [])
+
+
 def _row(name: str, title: str, every: int = 4, **changes: Any) -> Case:
     # Six steps in blocks of four: the first block has two steps.
     arguments = {"step": dense, "weights": WEIGHTS, "inputs": X, "initial_states": [H], **changes}
@@ -56,6 +61,14 @@ ROWS = (
     _row("one-block", "A block of more steps than there are is the whole walk.", every=9),
     _row("backwards", "Backwards, the last block comes first.", every=2, go_backwards=True),
     _row("unrolled", "Unrolled, too.", unroll=True),
+    _row(
+        "stateless",
+        "A step without states is computed again, too.",
+        step=squared,
+        weights=(wave(2),),
+        initial_states=[],
+        every=2,
+    ),
     _row("last-only", "With the last output alone, too.", return_all_outputs=False),
     _row(
         "time-major",
