@@ -48,6 +48,10 @@ IGNORED_OPERATORS = (
 """Mutation operators whose mutants are not informative."""
 
 
+NOT_TESTED_BY_THE_SUITE = ("handwritten.py", "harness.py")
+"""Modules beside a backend: the loops of the benchmark, and what drives the suite itself."""
+
+
 class Target(NamedTuple):
     """Modules to mutate, and the commands that have to fail.
 
@@ -205,7 +209,11 @@ def main(
         with chdir(folder), use_db(session.resolve() if session else folder / "session") as work:
             if work.num_work_items == 0:
                 paths = sorted(path for pattern in target.modules for path in folder.glob(pattern))
-                chosen = [path.relative_to(folder) for path in paths]
+                chosen = [
+                    path.relative_to(folder)
+                    for path in paths
+                    if path.name not in NOT_TESTED_BY_THE_SUITE
+                ]
                 matching = [path for path in chosen if fnmatch(str(path), only)]
                 init(matching, work, {})
                 sample(work, count, seed)
