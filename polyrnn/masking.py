@@ -238,7 +238,7 @@ def check_masked_states(backend: Backend, named: str, states: Nest, sizes: Sizes
 
     Args:
         backend: The backend.
-        named: The argument that masks, ``"mask"`` or ``"input_length"``.
+        named: The argument that masks, ``"mask"``, ``"input_length"`` or ``"reset"``.
         states: The initial states.
         sizes: The sizes of the inputs.
 
@@ -247,9 +247,8 @@ def check_masked_states(backend: Backend, named: str, states: Nest, sizes: Sizes
             batch as its first axis.
     """
     if not backend.nests.unflatten(states.structure, states.leaves):
-        raise ValueError(
-            f"{named}: expected initial_states, which masked steps leave as they are; got none"
-        )
+        what = "a reset replaces" if named == "reset" else "masked steps leave as they are"
+        raise ValueError(f"{named}: expected initial_states, which {what}; got none")
     for position, state in enumerate(states.leaves):
         shape = backend.shape(state)
         if shape and not sizes_agree(shape[0], sizes.batch):

@@ -124,7 +124,7 @@ class Reader:
             self._check_convertible(value, where)
         elif framework != self.choice.name:
             raise TypeError(
-                f"{where()}: expected a {self.choice.name} tensor (the backend was chosen by "
+                f"{where()}: expected a tensor of {self.choice.name} (the backend was chosen by "
                 f"{self.choice.reason}), got {kind_of(value)}"
             )
         cause: Exception | None = None

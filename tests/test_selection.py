@@ -243,7 +243,7 @@ class TestBackendObject:
         with pytest.raises(TypeError) as caught:
             ran_on(frameworks.tensor("quipu", ONES), backend=backend)
         assert str(caught.value) == (
-            "inputs: expected a abacus tensor (the backend was chosen by backend=FakeBackend), "
+            "inputs: expected a tensor of abacus (the backend was chosen by backend=FakeBackend), "
             "got quipu.Array"
         )
 
@@ -653,14 +653,15 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             choose(call, monkeypatch)
         assert str(caught.value) == (
-            f"mask: expected a abacus tensor (the backend was chosen by {reason}), got quipu.Array"
+            f"mask: expected a tensor of abacus (the backend was chosen by {reason}), got "
+            "quipu.Array"
         )
 
     def test_in_a_context(self, frameworks: FakeDistributions) -> None:
         with pytest.raises(TypeError) as caught, polyrnn.use_backend("abacus"):
             ran_on(states=[{"h": [quipu(frameworks)]}])
         assert str(caught.value) == (
-            "initial_states[0]['h'][0]: expected a abacus tensor (the backend was chosen by "
+            "initial_states[0]['h'][0]: expected a tensor of abacus (the backend was chosen by "
             "polyrnn.use_backend('abacus')), got quipu.Array"
         )
 
@@ -668,7 +669,7 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             ran_on(quipu(frameworks), backend="numpy")
         assert str(caught.value) == (
-            "inputs: expected a numpy tensor (the backend was chosen by backend='numpy'), "
+            "inputs: expected a tensor of numpy (the backend was chosen by backend='numpy'), "
             "got quipu.Array"
         )
 
@@ -676,7 +677,7 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             ran_on({"a": ONES, "b": quipu(frameworks)}, constants=_abacus())
         assert str(caught.value) == (
-            "constants[0]: expected a quipu tensor (the backend was chosen by the quipu tensor "
+            "constants[0]: expected a tensor of quipu (the backend was chosen by the quipu tensor "
             "inputs['b']), got abacus.Array"
         )
 
@@ -684,7 +685,7 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(lambda x, s: ({"y": quipu(frameworks)}, []), ONES, [], backend="abacus")
         assert str(caught.value) == (
-            "output ['y']: expected a abacus tensor (the backend was chosen by "
+            "output ['y']: expected a tensor of abacus (the backend was chosen by "
             "backend='abacus'), got quipu.Array"
         )
 
@@ -692,7 +693,8 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(lambda x, s: (quipu(frameworks), []), ONES, [])
         assert str(caught.value) == (
-            "output: expected a numpy tensor (the backend was chosen by default), got quipu.Array"
+            "output: expected a tensor of numpy (the backend was chosen by default), got "
+            "quipu.Array"
         )
 
     def test_numpy_arrays_work_on_every_backend(self, frameworks: FakeDistributions) -> None:

@@ -157,7 +157,7 @@ class TestForeignTensors:
                 constants=[{"w": FRAMEWORKS[other](H)}],
             )
         assert str(caught.value) == (
-            f"constants[0]['w']: expected a {one} tensor (the backend was chosen by the {one} "
+            f"constants[0]['w']: expected a tensor of {one} (the backend was chosen by the {one} "
             f"tensor inputs['x']), got {KINDS[other]}"
         )
 
@@ -167,8 +167,8 @@ class TestForeignTensors:
             with pytest.raises(TypeError) as caught:
                 polyrnn.rnn(add, FRAMEWORKS[one](X), H, **{argument: FRAMEWORKS[other](value)})
             assert str(caught.value) == (
-                f"{argument}: expected a {one} tensor (the backend was chosen by the {one} tensor "
-                f"inputs), got {KINDS[other]}"
+                f"{argument}: expected a tensor of {one} (the backend was chosen by the {one} "
+                f"tensor inputs), got {KINDS[other]}"
             )
 
     @pair
@@ -177,7 +177,7 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(lambda x, s: (x, [foreign]), FRAMEWORKS[one](X), H)
         assert str(caught.value) == (
-            f"state [0]: expected a {one} tensor (the backend was chosen by the {one} tensor "
+            f"state [0]: expected a tensor of {one} (the backend was chosen by the {one} tensor "
             f"inputs), got {KINDS[other]}"
         )
 
@@ -186,7 +186,7 @@ class TestForeignTensors:
         with pytest.raises(TypeError) as caught:
             polyrnn.rnn(add, FRAMEWORKS[name](X), H, backend="numpy")
         assert str(caught.value) == (
-            "inputs: expected a numpy tensor (the backend was chosen by backend='numpy'), got "
+            "inputs: expected a tensor of numpy (the backend was chosen by backend='numpy'), got "
             f"{KINDS[name]}"
         )
 

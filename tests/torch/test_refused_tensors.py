@@ -95,7 +95,7 @@ def test_a_sparse_new_state_of_the_right_shape() -> None:
 
 def test_a_packed_sequence_is_of_torch_to_another_backend() -> None:
     refused(
-        "inputs: expected a numpy tensor (the backend was chosen by backend='numpy'), got "
+        "inputs: expected a tensor of numpy (the backend was chosen by backend='numpy'), got "
         "torch.nn.utils.rnn.PackedSequence",
         inputs=pack_sequence(PARTS),
         backend="numpy",

@@ -216,7 +216,7 @@ ERRORS = (
         "reset-without-states",
         (22,),
         "A reset needs states.",
-        "reset: expected initial_states, which masked steps leave as they are; got none",
+        "reset: expected initial_states, which a reset replaces; got none",
         initial_states=[],
         reset=RESET,
         step=lambda xp: lambda x, states: (x, []),

@@ -160,7 +160,7 @@ def _foreign_tensor(subject: Subject, mode: str) -> None:
     tensor = _foreign(subject)
     spelled = repr(subject.name) if subject.name else type(subject.backend).__name__
     _assert_refused(
-        f"initial_states[0]['h']: expected a {subject.called} tensor (the backend was chosen by "
+        f"initial_states[0]['h']: expected a tensor of {subject.called} (the backend was chosen by "
         f"backend={spelled}), got {type(tensor).__module__}.Tensor",
         subject.tensor(wave(2, 4, 3)),
         [{"h": tensor}],
@@ -172,8 +172,8 @@ def _two_frameworks(subject: Subject, mode: str) -> None:
     tensor = _foreign(subject)
     with _environment(""):
         _assert_refused(
-            f"initial_states[0]: expected a {subject.called} tensor (the backend was chosen by the "
-            f"{subject.called} tensor inputs['a']), got {type(tensor).__module__}.Tensor",
+            f"initial_states[0]: expected a tensor of {subject.called} (the backend was chosen by "
+            f"the {subject.called} tensor inputs['a']), got {type(tensor).__module__}.Tensor",
             {"a": subject.tensor(wave(2, 4, 3))},
             [tensor],
         )

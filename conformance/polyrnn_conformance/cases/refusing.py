@@ -1,10 +1,13 @@
-"""Makes the rows of calls that raise an error."""
+"""Makes the rows of calls that raise an error, or may."""
 
+from collections.abc import Callable
 from typing import Any
 
 from polyrnn_conformance.calls import Call, wave
+from polyrnn_conformance.comparing import DisagreementError, assert_agrees, expected_of
 from polyrnn_conformance.rows import ErrorCase
 from polyrnn_conformance.steps import running_sum
+from polyrnn_conformance.subject import Subject
 
 X, S = wave(2, 4, 3), wave(2, 3)
 
@@ -49,3 +52,32 @@ def refused(
         every_mode=every_mode,
         call=Call(**arguments),
     )
+
+
+def right_or_refused(
+    call: Call, text: str, compare_gradients: Callable[[Call, Any], None]
+) -> Callable[[Subject, str], None]:
+    """Return a check that a call gives the right result, or an error with a text.
+
+    Args:
+        call: The call.
+        text: A part of the text of the error; empty if the call may not raise one.
+        compare_gradients: Compares the gradients of the call with those of the reference.
+    """
+
+    def check(subject: Subject, mode: str) -> None:
+        if call.unroll and mode in subject.harness.unknown_shape_modes:
+            return  # unrolling raises an error if the time is unknown
+        try:
+            result = subject.run(call, mode)
+        except Exception as error:
+            if not text or text not in str(error):
+                raise DisagreementError(f"got {error}, expected {text or 'no error'}") from error
+            return
+        assert_agrees(result, expected_of(call))
+        if "gradients" not in subject.harness.limitations:
+            widest = "float64" if "float64" in subject.harness.dtypes else "float32"
+            wide = call.in_dtype(widest)
+            compare_gradients(wide, subject.gradients(wide, mode))
+
+    return check

@@ -1,21 +1,15 @@
 """Rule 10: a step that writes into its arguments gets the right result or a clear error."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from polyrnn_conformance.calls import Call, wave
-from polyrnn_conformance.comparing import (
-    DisagreementError,
-    assert_agrees,
-    assert_gradients_agree,
-    expected_of,
-)
+from polyrnn_conformance.cases.refusing import right_or_refused
+from polyrnn_conformance.comparing import assert_gradients_agree
 from polyrnn_conformance.rows import Check
 from polyrnn_conformance.steps import Step, running_sum
-from polyrnn_conformance.subject import Subject
 
 PLAIN = Call(step=running_sum, inputs=wave(2, 4, 3), initial_states=[wave(2, 3, phase=1)])
 MASK = np.array([[True, False, True, True], [True, True, False, False]])
@@ -87,34 +81,16 @@ def into_constant(xp: Any) -> Step:
     return step
 
 
-def _right_or_refused(call: Call, named: str) -> Callable[[Subject, str], None]:
-    """Return a check that a call gives the right result, or an error that names the argument."""
-
-    def check(subject: Subject, mode: str) -> None:
-        if call.unroll and mode in subject.harness.unknown_shape_modes:
-            return  # unrolling raises an error if the time is unknown
-        text = f"step_function wrote into {named};"
-        try:
-            result = subject.run(call, mode)
-        except Exception as error:
-            if text not in str(error):
-                raise DisagreementError(f"got {error}, expected {text}") from error
-            return
-        assert_agrees(result, expected_of(call))
-        if "gradients" not in subject.harness.limitations:
-            widest = "float64" if "float64" in subject.harness.dtypes else "float32"
-            wide = call.in_dtype(widest)
-            assert_gradients_agree(wide, subject.gradients(wide, mode))
-
-    return check
-
-
 def _row(name: str, title: str, step: Any, named: str, **changes: Any) -> Check:
     return Check(
         name=f"writing-{name}",
         rules=(10, 19),
         title=title,
-        check=_right_or_refused(replace(PLAIN, step=step, **changes), named),
+        check=right_or_refused(
+            replace(PLAIN, step=step, **changes),
+            f"step_function wrote into {named};",
+            assert_gradients_agree,
+        ),
         every_mode=True,
         drift="On torch, polyrnn 0.1 returned the last value at all steps, and wrong gradients.",
     )
