@@ -5,16 +5,16 @@ takes no variables. So a block is a function with a gradient of its own, which i
 from outside that the step uses. They are found by tracing one block in a graph that is discarded.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry, Walk
-from polyrnn.blocks import FlatWalk, flattened
+from polyrnn.blocks import flattened
 from polyrnn_tensorflow.graph_loop import graph_loop
-from polyrnn_tensorflow.internals import new_graph, stop_recording
+from polyrnn_tensorflow.internals import stop_recording
 from polyrnn_tensorflow.look_ahead import READING, Effects
 
 REPEATABLE = READING | {"Assert", "PrintV2"}
@@ -28,7 +28,8 @@ def checkpointed_loop(
 
     Raises:
         ValueError: If the step draws random numbers that depend on a state, or changes a variable:
-            the backward pass would do it again. Also if it works eagerly only.
+            the backward pass would do it again. Also if it works eagerly only. In the backward
+            pass, if a variable has changed since.
     """
     first, others = slice(size), slice(size, None)
     if reverse:
@@ -56,7 +57,6 @@ class _Blocks:
         self._flat = flattened(walk, carry)
         self._count = len(self._flat.leaves)
         self._reverse = reverse
-        self._outside: list[Any] = []
 
     def walk(self, xs: list[Any]) -> tuple[Carry, list[Any]]:
         """Return the last carry, and the outputs of all blocks in the order of the walk.
@@ -65,7 +65,7 @@ class _Blocks:
             xs: The inputs of all blocks, with the blocks along the first axis.
         """
         leaves = self._flat.leaves
-        self._outside = _outside(self._flat, [x[0] for x in xs])
+        self._block = _traced(self._flat.walk, [*leaves, *(x[0] for x in xs)])
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def walked(*tensors: Any) -> Any:
@@ -74,19 +74,19 @@ class _Blocks:
                 last, outputs, kept = self._forward(given, xs)
             results = [*last, *outputs]
 
+            # Variables are among what is outside, also those that are not trainable.
             def gradient(*slopes: Any, variables: Sequence[Any] = ()) -> Any:
                 slopes = tuple(
                     tf.zeros_like(x) if slope is None else slope
                     for x, slope in zip(results, slopes, strict=True)
                 )
-                found = list(_not_differentiated(*self._backward([*xs, *kept], slopes, variables)))
-                of_tensors, of_variables = found[: len(tensors)], found[len(tensors) :]
-                return (of_tensors, of_variables) if variables else of_tensors
+                found = list(_not_differentiated(*self._backward([*xs, *kept], slopes)))
+                return (found, [None] * len(variables)) if variables else found
 
             return results, gradient
 
         used = self._count + len(xs)
-        results = walked(*leaves, *xs, *self._outside)
+        results = walked(*leaves, *xs, *self._block.values)
         return self._flat.carry_and_outputs(list(results))
 
     def _forward(self, leaves: list[Any], xs: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
@@ -95,7 +95,7 @@ class _Blocks:
         def body(carry: Carry, block: list[Any]) -> tuple[Carry, list[Any]]:
             (before,) = carry
             assert before is not None
-            results = self._flat.walk([*before, *block])
+            results = self._block.walk([*before, *block])
             return (results[: self._count],), [*results[self._count :], *before]
 
         (last,), stacked = _loop(body, (leaves,), xs, self._reverse)
@@ -108,34 +108,37 @@ class _Blocks:
         """Return what is in the order of the walk in that of the time, or the other way round."""
         return tf.reverse(x, [0]) if self._reverse else x
 
-    def _backward(
-        self, kept: list[Any], slopes: Sequence[Any], variables: Sequence[Any]
-    ) -> list[Any]:
-        """Return the gradients of the first carry, the inputs, what is outside, and variables.
+    def _backward(self, kept: list[Any], slopes: Sequence[Any]) -> list[Any]:
+        """Return the gradients of the first carry, the inputs, and what is outside.
 
         Args:
             kept: The inputs of each block, and the carry before it.
             slopes: The gradients of the last carry, and of the outputs.
-            variables: The variables that the step uses.
         """
-        shared = [*self._outside, *variables]
         count, input_count = self._count, len(kept) - self._count
 
         def body(carry: Carry, slices: list[Any]) -> tuple[Carry, list[Any]]:
             after, sums = carry
             block, before = slices[:input_count], slices[input_count : len(kept)]
-            own = list(map(tf.identity, (*before, *block)))
+            # Otherwise a graph walks over many blocks at once, which takes the memory of them all.
+            with tf.control_dependencies(after):
+                own = list(map(tf.identity, (*before, *block)))
             with tf.GradientTape() as tape:
-                tape.watch([x for x in (*own, *self._outside) if _is_differentiable(x)])
-                results = self._flat.walk(own)
+                tape.watch([*filter(_is_differentiable, own), *self._block.sources])
+                results = self._block.walk(own)
             found = _gradients(
-                tape, results, [*(after or []), *slices[len(kept) :]], [*own, *shared]
+                tape,
+                results,
+                [*(after or []), *slices[len(kept) :]],
+                [*own, *self._block.sources],
+                [*own, *self._block.values],
             )
             new = [one + other for one, other in zip(sums or [], found[len(own) :], strict=True)]
             return (found[:count], new), found[count : len(own)]
 
+        _check_unchanged(self._block)
         stacked = [self._in_time_order(slope) for slope in slopes[count:]]
-        zeros = list(map(tf.zeros_like, shared))
+        zeros = list(map(tf.zeros_like, self._block.values))
         (after, sums), of_inputs = _loop(
             body, (list(slopes[:count]), zeros), [*kept, *stacked], not self._reverse
         )
@@ -168,15 +171,25 @@ def _loop(body: Body, carry: Carry, xs: list[Any], reverse: bool) -> tuple[Carry
     return python_loop(body, carry, blocks, tf.stack)
 
 
-def _gradients(tape: Any, results: list[Any], slopes: list[Any], sources: list[Any]) -> list[Any]:
-    """Return dense gradients of results with respect to sources, zeros where there are none."""
+def _gradients(
+    tape: Any, results: list[Any], slopes: list[Any], sources: list[Any], values: list[Any]
+) -> list[Any]:
+    """Return dense gradients of results, zeros where there are none.
+
+    Args:
+        tape: The tape that recorded the results.
+        results: The results, of which some may be integers.
+        slopes: The gradients of the results.
+        sources: With respect to what to differentiate.
+        values: The values of the sources.
+    """
     ends = [(x, slope) for x, slope in zip(results, slopes, strict=True) if _is_differentiable(x)]
     found = tape.gradient(
         [x for x, _ in ends], sources, output_gradients=[slope for _, slope in ends]
     )
     return [
-        tf.zeros_like(source) if slope is None else tf.convert_to_tensor(slope)
-        for slope, source in zip(found, sources, strict=True)
+        tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
+        for slope, value in zip(found, values, strict=True)
     ]
 
 
@@ -186,29 +199,62 @@ def _sizes(x: Any) -> list[Any]:
     return [sizes[axis] if size is None else size for axis, size in enumerate(x.shape)]
 
 
-def _outside(flat: FlatWalk, block: Sequence[Any]) -> list[Any]:
-    """Return the tensors from outside that a block uses, and check that it can be repeated.
-
-    Variables are not among them: TensorFlow finds those by itself.
+class _Block(NamedTuple):
+    """How to walk over a block, and what its steps use from outside.
 
     Args:
-        flat: The walk over a block.
-        block: The inputs of the block.
+        walk: Takes and returns one list of tensors.
+        sources: The tensors and variables that may have a gradient; in a graph, the handles of
+            variables.
+        values: The tensors, and the values of the variables.
     """
-    graph = new_graph("polyrnn_block")
+
+    walk: Callable[[list[Any]], list[Any]]
+    sources: list[Any]
+    values: list[Any]
+
+
+def _traced(walk: Callable[[list[Any]], list[Any]], given: list[Any]) -> _Block:
+    """Trace a block to find what its steps use from outside, and whether it can be repeated.
+
+    Args:
+        walk: The walk over a block.
+        given: The tensors of the carry and the inputs of a block.
+    """
     is_eager = tf.executing_eagerly()
-    with graph.as_default():
-        given = [tf.compat.v1.placeholder(x.dtype, x.shape) for x in (*flat.leaves, *block)]
-        try:
-            flat.walk(given)
-        except Exception as error:
-            if not is_eager:
-                raise
-            # It has just worked eagerly.
-            raise ValueError(
-                "checkpoint_every: step_function cannot be traced in a graph, by which TensorFlow "
-                f"finds the tensors that it uses: {type(error).__name__}: {error}"
-            ) from error
+    like = [tf.TensorSpec(x.shape, x.dtype) for x in given]
+    try:
+        with stop_recording():
+            function = tf.function(walk, autograph=False).get_concrete_function(like)
+    except Exception as error:
+        if not is_eager:
+            raise
+        # It has just worked eagerly.
+        raise ValueError(
+            "checkpoint_every: step_function cannot be traced in a graph, by which TensorFlow "
+            f"finds the tensors that it uses: {type(error).__name__}: {error}"
+        ) from error
+    graph = function.graph
+    _check_repeatable(graph)
+    captured = [outer for outer, _ in graph.captures]
+    if is_eager:
+        sources = [x for x in (*captured, *graph.variables) if _is_differentiable(x)]
+        return _Block(walk, sources, list(map(tf.convert_to_tensor, sources)))
+    # The gradient of a loop around this call cannot capture eager tensors, so tensors of the graph
+    # replace them. The step refers to the eager ones, so the traced function is called instead.
+    symbols = list(map(tf.identity, captured))
+    function.set_external_captures(symbols)
+    read = {id(variable.handle): variable for variable in graph.variables}
+    pairs = [
+        (symbol, tf.convert_to_tensor(read.get(id(outer), symbol)))
+        for outer, symbol in zip(captured, symbols, strict=True)
+        if id(outer) in read or _is_differentiable(outer)
+    ]
+    return _Block(function, [source for source, _ in pairs], [value for _, value in pairs])
+
+
+def _check_repeatable(graph: Any) -> None:
+    """Check that the operations of a graph can be executed a second time."""
     definition = graph.as_graph_def()
     effects = Effects(graph, definition, REPEATABLE)
     for node in definition.node:
@@ -219,7 +265,31 @@ def _outside(flat: FlatWalk, block: Sequence[Any]) -> list[Any]:
                 "step_function with another result or effect; use tf.random.stateless_* for random "
                 "numbers, and assign to variables outside of the step"
             )
-    return [outer for outer, _ in graph.captures if _is_differentiable(outer)]
+
+
+def _check_unchanged(block: _Block) -> None:
+    """Check, in the backward pass, that variables have the values of the forward pass.
+
+    Raises:
+        ValueError: If one has changed; in a graph, an `tf.errors.InvalidArgumentError` when the
+            graph is executed. XLA ignores this check.
+    """
+    message = (
+        "checkpoint_every: a variable that step_function uses has changed between the call and its "
+        "backward pass, which reads it again"
+    )
+    for source, value in zip(block.sources, block.values, strict=True):
+        if isinstance(source, tf.Variable):
+            now = tf.convert_to_tensor(source)
+        elif source.dtype == tf.resource:
+            now = tf.raw_ops.ReadVariableOp(resource=source, dtype=value.dtype)
+        else:
+            continue
+        is_same = tf.reduce_all((now == value) | (value != value))
+        if not tf.executing_eagerly():
+            tf.debugging.Assert(is_same, [message])
+        elif not is_same:
+            raise ValueError(message)
 
 
 def _is_differentiable(x: Any) -> bool:
