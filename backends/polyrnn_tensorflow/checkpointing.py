@@ -38,8 +38,8 @@ def checkpointed_loop(
     carry, outputs = walk(carry, [x[first] for x in xs])
     if xs[0].shape[0] == size:
         return carry, outputs
-    blocks = _Blocks(walk, carry, reverse)
-    carry, stacked = blocks.walk([tf.reshape(x[others], [-1, size, *_sizes(x)[1:]]) for x in xs])
+    blocks = [tf.reshape(x[others], [-1, size, *_sizes(x)[1:]]) for x in xs]
+    carry, stacked = _Blocks(walk, carry, blocks, reverse).walk()
     following = [tf.reshape(y, [-1, *_sizes(y)[2:]]) for y in stacked]
     return carry, [tf.concat(pair, 0) for pair in zip(outputs, following, strict=True)]
 
@@ -50,28 +50,26 @@ class _Blocks:
     Args:
         walk: The walk over one block.
         carry: The carry before the first block.
+        xs: The inputs of all blocks, with the blocks along the first axis.
         reverse: Whether the walk goes from the last block to the first.
     """
 
-    def __init__(self, walk: Walk, carry: Carry, reverse: bool) -> None:
+    def __init__(self, walk: Walk, carry: Carry, xs: list[Any], reverse: bool) -> None:
         self._flat = flattened(walk, carry)
         self._count = len(self._flat.leaves)
+        self._xs = xs
         self._reverse = reverse
+        self._block = _traced(self._flat.walk, [*self._flat.leaves, *(x[0] for x in xs)])
 
-    def walk(self, xs: list[Any]) -> tuple[Carry, list[Any]]:
-        """Return the last carry, and the outputs of all blocks in the order of the walk.
-
-        Args:
-            xs: The inputs of all blocks, with the blocks along the first axis.
-        """
-        leaves = self._flat.leaves
-        self._block = _traced(self._flat.walk, [*leaves, *(x[0] for x in xs)])
+    def walk(self) -> tuple[Carry, list[Any]]:
+        """Return the last carry, and the outputs of all blocks in the order of the walk."""
+        count, used = self._count, self._count + len(self._xs)
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def walked(*tensors: Any) -> Any:
-            given, xs = list(tensors[: self._count]), list(tensors[self._count : used])
+            leaves, xs = list(tensors[:count]), list(tensors[count:used])
             with stop_recording():
-                last, outputs, kept = self._forward(given, xs)
+                last, outputs, kept = self._forward(leaves, xs)
             results = [*last, *outputs]
 
             # Variables are among what is outside, also those that are not trainable.
@@ -85,8 +83,7 @@ class _Blocks:
 
             return results, gradient
 
-        used = self._count + len(xs)
-        results = walked(*leaves, *xs, *self._block.values)
+        results = walked(*self._flat.leaves, *self._xs, *self._block.values)
         return self._flat.carry_and_outputs(list(results))
 
     def _forward(self, leaves: list[Any], xs: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
