@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sampling import one_of
 
 import polyrnn
 
@@ -92,7 +93,7 @@ def _walked_by_hand(keys: Any, valid: Any, order: Any) -> tuple[Any, Any]:
     return jnp.stack(products), jnp.stack(left)
 
 
-@pytest.mark.parametrize("kind", ["threefry2x32", "rbg"])
+@pytest.mark.parametrize("kind", one_of(2, ["threefry2x32", "rbg"]))
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_each_sample_may_have_a_key(options: dict[str, Any], mode: Any, kind: str) -> None:

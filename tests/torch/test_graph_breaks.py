@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sampling import one_of
 from torch._higher_order_ops.scan import scan
 
 import polyrnn
@@ -44,7 +45,7 @@ EFFECTS: list[Callable[[], Any]] = [appends, prints, draws, breaks]
 
 
 @pytest.mark.parametrize("trained", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", one_of(2, [True, False]))
 @pytest.mark.parametrize("effect", [*EFFECTS, appends_locally], ids=lambda one: one.__name__)
 def test_a_step_with_an_effect(effect: Callable[[], Any], masked: bool, trained: bool) -> None:
     generator = torch.Generator().manual_seed(0)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from leaks import WAYS, alive_after, growth_of, walk
+from sampling import one_of
 
 ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 trained_or_not = pytest.mark.parametrize("trained", [False, True])
@@ -29,7 +30,7 @@ def test_what_a_step_closes_over_is_freed(way: dict[str, Any], trained: bool, fa
     assert alive_after(call, partial(weight, trained=trained)) == 0
 
 
-@trained_or_not
+@pytest.mark.parametrize("trained", one_of(2, [True, False]))
 @ways
 def test_a_thousand_calls_do_not_leak(way: dict[str, Any], trained: bool) -> None:
     call = partial(run, weight(trained=trained), trained=trained, **way)

@@ -65,7 +65,7 @@ ROWS = (
         "stateless",
         "A step without states is computed again, too.",
         step=squared,
-        weights=(wave(2),),
+        weights=(wave(3, 2),),
         initial_states=[],
         every=2,
     ),
