@@ -106,7 +106,7 @@ def blocks_forward(right: Any) -> Any:
 FAULTS: list[tuple[str, str, Any, str, Any]] = [
     (
         "Backwards, a single last output is zeroed by the mask of the other end.",
-        EAGER,
+        "zero-output-last-only-backwards",
         polyrnn,
         "rnn",
         calling(zeroed_by_the_mask_of_the_other_end),

@@ -253,6 +253,15 @@ ROWS = (
         return_all_outputs=False,
     ),
     _masked(
+        "zero-output-last-only-backwards",
+        (6, 12),
+        "Backwards, the last output is that of the first time step, zero if it is masked.",
+        mask=np.array([[1, 1, 1, 0], [0, 1, 1, 1], [1, 0, 0, 1]], bool),
+        zero_output_for_mask=True,
+        return_all_outputs=False,
+        go_backwards=True,
+    ),
+    _masked(
         "zero-output-nested",
         (4, 12),
         "Every leaf of a nest of outputs is zero at masked steps, backwards too.",
