@@ -38,12 +38,8 @@ class Blocks(NamedTuple):
             return walk(carry, xs)
         if not self.remainder:
             return loop(walk, carry, xs, size=self.size, reverse=reverse)
-        if reverse:
-            first, others = slice(-self.remainder, None), slice(None, -self.remainder)
-        else:
-            first, others = slice(self.remainder), slice(self.remainder, None)
-        carry, outputs = walk(carry, [x[first, ...] for x in xs])
-        rest = [x[others, ...] for x in xs]
+        first, rest = parted(xs, self.remainder, reverse=reverse)
+        carry, outputs = walk(carry, first)
         carry, following = loop(walk, carry, rest, size=self.size, reverse=reverse)
         join = backend.namespace.concatenate
         return carry, [join(pair) for pair in zip(outputs, following, strict=True)]
@@ -57,6 +53,19 @@ def make_blocks(time: int, size: int | None) -> Blocks | None:
         size: The number of steps in a block; `None` for all.
     """
     return None if size is None or size >= time else Blocks(time % size, size)
+
+
+def parted(xs: list[Tensor], count: int, *, reverse: bool) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the inputs of the first steps of a walk, and those of the others.
+
+    Args:
+        xs: The inputs, with time as the first axis.
+        count: How many steps come first, at least one.
+        reverse: Whether the walk goes from the last time step to the first.
+    """
+    if reverse:
+        return [x[-count:, ...] for x in xs], [x[:-count, ...] for x in xs]
+    return [x[:count, ...] for x in xs], [x[count:, ...] for x in xs]
 
 
 class FlatWalk(NamedTuple):

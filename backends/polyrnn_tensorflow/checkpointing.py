@@ -1,8 +1,8 @@
 """A loop in blocks that keeps only the carry and the inputs of each block for the backward pass.
 
 `tf.recompute_grad` loses the gradients of tensors that the step closes over, and in a graph it
-takes no variables. So a block is a function with a gradient of its own, which is given all tensors
-from outside that the step uses. They are found by tracing one block in a graph that is discarded.
+takes no variables. So the walk over all blocks is one function with a gradient of its own, which is
+given everything from outside that the step uses. Tracing one block finds what that is.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry, Walk
-from polyrnn.blocks import flattened
+from polyrnn.blocks import flattened, parted
 from polyrnn_tensorflow.graph_loop import graph_loop
 from polyrnn_tensorflow.internals import stop_recording
 from polyrnn_tensorflow.look_ahead import READING, Effects
@@ -31,14 +31,12 @@ def checkpointed_loop(
             the backward pass would do it again. Also if it works eagerly only. In the backward
             pass, if a variable has changed since.
     """
-    first, others = slice(size), slice(size, None)
-    if reverse:
-        first, others = slice(-size, None), slice(None, -size)
+    first, others = parted(xs, size, reverse=reverse)
     # The first block finds what the carry is where an entry starts as zeros.
-    carry, outputs = walk(carry, [x[first] for x in xs])
+    carry, outputs = walk(carry, first)
     if xs[0].shape[0] == size:
         return carry, outputs
-    blocks = [tf.reshape(x[others], [-1, size, *_sizes(x)[1:]]) for x in xs]
+    blocks = [tf.reshape(x, [-1, size, *_sizes(x)[1:]]) for x in others]
     carry, stacked = _Blocks(walk, carry, blocks, reverse).walk()
     following = [tf.reshape(y, [-1, *_sizes(y)[2:]]) for y in stacked]
     return carry, [tf.concat(pair, 0) for pair in zip(outputs, following, strict=True)]

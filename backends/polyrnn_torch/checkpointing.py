@@ -134,7 +134,7 @@ def _checkpointed(flat: Flat, given: list[Any], outside: _Outside) -> list[Any]:
             results = again.repeat(own)
         used = outside.find(results, own)
     if used is None:
-        # What a custom operation uses may be out of sight. Then the block keeps its graph.
+        # A tensor that only a custom operation uses is not found. Then the block keeps its graph.
         return again.repeat(given)
     again.differentiated = [x.requires_grad for x in results]
     again.results = [x.detach() for x in results]

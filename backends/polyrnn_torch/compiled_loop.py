@@ -11,6 +11,7 @@ import torch
 
 from polyrnn import python_loop
 from polyrnn.backend import Body, Carry
+from polyrnn.blocks import leaves_of
 from polyrnn.marks import constant_in_traces
 from polyrnn_torch import internals
 from polyrnn_torch.eager_loop import copied_carry, copies
@@ -48,7 +49,7 @@ def compiled_loop(
     remainder = length % size
     head = remainder or 1 if can_scan and length > longest else length
     walked, first = _walk(body, copied_carry(carry), [x[:head] for x in xs])
-    results = [*_leaves(walked), *first]
+    results = [*leaves_of(walked), *first]
     if head == length:
         wants_scan = not unroll and not can_scan and length > longest_written_out
         if wants_scan and _is_scannable(results):
@@ -128,12 +129,12 @@ def _scan(body: Body, carry: Carry, xs: list[Any], size: int) -> tuple[Carry, li
     def one_round(leaves: Any, slices: Any) -> Any:
         # The step may write into its arguments, but the body of a scan may not.
         following, outputs = _walk(body, copied_carry(_carry(leaves, sizes)), slices)
-        return _owned(_leaves(following) or leaves), _owned(outputs)
+        return _owned(leaves_of(following) or leaves), _owned(outputs)
 
     # If xs were not contiguous, the whole of them would be copied in each iteration.
     rounds = _owned([x.unflatten(0, (-1, size)) for x in xs])
     # A scan needs a carry with at least one tensor.
-    start = _leaves(carry) or [xs[0].new_zeros(())]
+    start = leaves_of(carry) or [xs[0].new_zeros(())]
     last, outputs = internals.scan(one_round, _owned(start), rounds)
     if record is not None:
         internals.let_break(False)
@@ -151,10 +152,6 @@ def _resolved(carry: Carry, following: Carry) -> Carry:
 def _owned(tensors: Sequence[Any]) -> list[Any]:
     # The arguments of a scan and the results of its body may not share memory.
     return [x.clone(memory_format=torch.contiguous_format) for x in tensors]
-
-
-def _leaves(carry: Carry) -> list[Any]:
-    return [leaf for entry in carry if entry is not None for leaf in entry]
 
 
 def _carry(leaves: Sequence[Any], sizes: list[int | None]) -> Carry:
